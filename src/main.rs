@@ -1,0 +1,3 @@
+//! The `workroom` binary.
+
+fn main() {}

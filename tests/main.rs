@@ -1,0 +1,1 @@
+//! The stories: whole-server tests on a real server with a real store, one module each.
