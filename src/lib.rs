@@ -6,3 +6,4 @@ pub mod error;
 pub mod graphql;
 pub mod http;
 pub mod model;
+pub mod store;

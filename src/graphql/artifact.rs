@@ -1,0 +1,8 @@
+//! Edges.
+
+use async_graphql::ComplexObject;
+
+use crate::model::artifact::Artifact;
+
+#[ComplexObject]
+impl Artifact {}

@@ -1,0 +1,8 @@
+//! Edges.
+
+use async_graphql::ComplexObject;
+
+use crate::model::session::WorkspaceSession;
+
+#[ComplexObject]
+impl WorkspaceSession {}

@@ -1,0 +1,8 @@
+//! Edges.
+
+use async_graphql::ComplexObject;
+
+use crate::model::user::User;
+
+#[ComplexObject]
+impl User {}

@@ -1,0 +1,118 @@
+//! The capabilities: nothing reads or writes a project's data without one of these in hand.
+//!
+//! | type | who holds it | what it opens |
+//! |---|---|---|
+//! | [`Viewer`] | who asks | lists and look-ups, always with `user_id = $viewer` in the SQL |
+//! | [`ProjectScope`] | a use case, for one project of the viewer's | everything of that project |
+//! | [`RunLease`] | a worker, for one run | that run's timeline, and its project's files |
+//! | [`Sweep`] | the reapers | ids of what is due, and the transitions that are due |
+//!
+//! The constructors are few on purpose; the architecture test lists who may call them.
+
+use super::{
+    id::{ProjectId, RunId, TokenId, UserId},
+    project::Project,
+    user::UserRole,
+};
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Viewer {
+    user_id: UserId,
+    role: UserRole,
+    token_id: Option<TokenId>,
+}
+
+impl Viewer {
+    /// A user who has proved to be this one: by a token, or as the one local user of development mode.
+    pub fn authenticated(user_id: UserId, role: UserRole, token_id: Option<TokenId>) -> Self {
+        Self { user_id, role, token_id }
+    }
+
+    /// Who.
+    pub fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    /// What they may do.
+    pub fn role(&self) -> UserRole {
+        self.role
+    }
+
+    /// By which token; none in development mode.
+    pub fn token_id(&self) -> Option<TokenId> {
+        self.token_id
+    }
+}
+
+/// One project, in the hands of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProjectScope {
+    user_id: UserId,
+    project_id: ProjectId,
+}
+
+impl ProjectScope {
+    /// The ownership rule: a project opens to the user who owns it, and to nobody else.
+    pub fn owned(viewer: &Viewer, project: &Project) -> Option<Self> {
+        (project.user_id == viewer.user_id).then_some(Self { user_id: viewer.user_id, project_id: project.id })
+    }
+
+    /// The owner.
+    pub fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    /// The project.
+    pub fn project_id(&self) -> ProjectId {
+        self.project_id
+    }
+}
+
+/// The right to execute one run, until somebody else takes it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunLease {
+    scope: ProjectScope,
+    run_id: RunId,
+    generation: i64,
+}
+
+impl RunLease {
+    /// Granted by the store when a claim or a take-over succeeds: the run's owner and project come from its row, and
+    /// `generation` is the count of grants, so that an earlier holder is told apart.
+    pub fn granted(user_id: UserId, project_id: ProjectId, run_id: RunId, generation: i64) -> Self {
+        Self { scope: ProjectScope { user_id, project_id }, run_id, generation }
+    }
+
+    /// The run's project.
+    pub fn scope(&self) -> &ProjectScope {
+        &self.scope
+    }
+
+    /// The run.
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// Which grant this is.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+}
+
+/// The reapers' capability: it opens ids and due transitions across all projects, never content.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep(());
+
+impl Sweep {
+    /// For the worker's reapers.
+    pub fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,39 @@
+//! What the two engines say differently.
+
+use crate::error::Kind;
+
+/// The kind of failure behind an engine's error code: a SQLSTATE of PostgreSQL (five characters) or an extended result code
+/// of SQLite (a number).
+pub fn kind_of(code: &str) -> Kind {
+    if code.len() == 5 {
+        return match code {
+            // serialization_failure, deadlock_detected, lock_not_available
+            "40001" | "40P01" | "55P03" => Kind::Busy,
+            // connection exceptions; insufficient resources; the operator stops or starts the server
+            _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Kind::Unavailable,
+            _ => Kind::Internal,
+        };
+    }
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        // SQLITE_BUSY, SQLITE_LOCKED
+        Ok(5 | 6) => Kind::Busy,
+        // SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN
+        Ok(7 | 8 | 10 | 13 | 14) => Kind::Unavailable,
+        _ => Kind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_a_bug_and_a_broken_constraint_is() {
+        assert_eq!(kind_of("13"), Kind::Unavailable);
+        assert_eq!(kind_of("57P01"), Kind::Unavailable);
+        assert_eq!(kind_of("40P01"), Kind::Busy);
+        assert_eq!(kind_of("517"), Kind::Busy);
+        assert_eq!(kind_of("1555"), Kind::Internal);
+        assert_eq!(kind_of("23505"), Kind::Internal);
+    }
+}

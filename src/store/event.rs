@@ -1,0 +1,130 @@
+//! The event table: the only truth about a timeline.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, QueryBuilder};
+
+use super::{Conn, Tx, list::push_in, sql};
+use crate::{
+    error::{Error, Result},
+    model::{
+        event::{Event, EventBody, RunEventType},
+        id::RunId,
+        page::{Page, PageRequest, Take},
+        scope::Viewer,
+    },
+};
+
+/// Rows of one insert. A few fixed sizes keep the statement cache warm.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+
+/// Keeps events of a run, numbered from `first`.
+pub async fn insert(tx: &mut Tx, run: RunId, first: i64, at: DateTime<Utc>, bodies: &[EventBody]) -> Result<()> {
+    let mut rest = bodies;
+    let mut sequence = first;
+    while !rest.is_empty() {
+        let size = SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+        let (rows, later) = rest.split_at(size);
+        let statement = AssertSqlSafe(insert_statement(size));
+        let encoded = rows.iter().map(EventBody::encode).collect::<Result<Vec<_>>>()?;
+        sql!(tx, c => {
+            let mut query = sqlx::query(statement);
+            for (body, encoded) in rows.iter().zip(encoded) {
+                query = query.bind(run).bind(sequence).bind(at.timestamp_micros()).bind(body.kind().name()).bind(encoded);
+                sequence += 1;
+            }
+            query.execute(c).await.map(|_| ())
+        })?;
+        rest = later;
+    }
+    Ok(())
+}
+
+fn insert_statement(rows: usize) -> String {
+    let mut statement = String::from("insert into run_event (run_id, sequence, at, kind, body) values ");
+    for row in 0..rows {
+        let first = row * 5 + 1;
+        let comma = if row == 0 { "" } else { ", " };
+        let _ =
+            write!(statement, "{comma}(${}, ${}, ${}, ${}, ${})", first, first + 1, first + 2, first + 3, first + 4);
+    }
+    statement
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    run_id: RunId,
+    sequence: i64,
+    at: i64,
+    kind: String,
+    body: String,
+}
+
+impl TryFrom<Row> for Event {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            run_id: row.run_id,
+            sequence: row.sequence.unsigned_abs().into(),
+            at: DateTime::from_timestamp_micros(row.at)
+                .ok_or_else(|| Error::internal("an event's time is out of range"))?,
+            body: EventBody::decode(&row.kind, &row.body)?,
+        })
+    }
+}
+
+/// A page of a run's events. `types` hides the others, but never the event that ends the run.
+pub async fn page(
+    conn: &mut Conn,
+    viewer: &Viewer,
+    run: RunId,
+    types: Option<&[RunEventType]>,
+    request: &PageRequest<i64>,
+) -> Result<Page<Event>> {
+    let rows: Vec<Row> = sql!(conn, c => {
+        let mut query = QueryBuilder::new("select run_id, sequence, at, kind, body from run_event where run_id = ");
+        query.push_bind(run).push(" and exists (select 1 from run where id = ").push_bind(run);
+        query.push(" and user_id = ").push_bind(viewer.user_id()).push(")");
+        if let Some(types) = types {
+            query.push(" and ");
+            push_in(&mut query, "kind", shown(types));
+        }
+        if let Some(after) = request.after {
+            query.push(" and sequence > ").push_bind(after);
+        }
+        if let Some(before) = request.before {
+            query.push(" and sequence < ").push_bind(before);
+        }
+        query.push(" order by sequence ").push(if request.take == Take::First { "asc" } else { "desc" });
+        query.push(" limit ").push_bind(request.size + 1);
+        query.build_query_as().fetch_all(c).await
+    })?;
+    let page = request.page(rows);
+    Ok(Page {
+        items: page.items.into_iter().map(Event::try_from).collect::<Result<_>>()?,
+        has_next_page: page.has_next_page,
+        has_previous_page: page.has_previous_page,
+    })
+}
+
+/// How many events a run has of these types.
+pub async fn count(conn: &mut Conn, viewer: &Viewer, run: RunId, types: Option<&[RunEventType]>) -> Result<u64> {
+    let count: i64 = sql!(conn, c => {
+        let mut query = QueryBuilder::new("select count(*) from run_event where run_id = ");
+        query.push_bind(run).push(" and exists (select 1 from run where id = ").push_bind(run);
+        query.push(" and user_id = ").push_bind(viewer.user_id()).push(")");
+        if let Some(types) = types {
+            query.push(" and ");
+            push_in(&mut query, "kind", shown(types));
+        }
+        query.build_query_scalar().fetch_one(c).await
+    })?;
+    Ok(count.unsigned_abs())
+}
+
+/// The names of the kinds to show.
+fn shown(types: &[RunEventType]) -> impl Iterator<Item = &'static str> {
+    RunEventType::ALL.iter().filter(|kind| kind.is_terminal() || types.contains(kind)).map(|kind| kind.name())
+}

@@ -1,0 +1,193 @@
+//! Leases: who may execute a run, and the compare-and-set on it by which a timeline moves on.
+//!
+//! No wall clocks are compared. A holder renews by moving a counter; whoever has watched the same generation and counter for
+//! a whole lease on its own monotonic clock may take over, by compare-and-set on both.
+
+use chrono::{DateTime, Utc};
+
+use super::{Conn, Tx, run::columns, sql};
+use crate::{
+    error::{Error, Kind, Result},
+    model::{
+        id::{ProjectId, RunId, UserId},
+        run::{Run, RunFailure, RunStatus, TokenUsage},
+        scope::{RunLease, Sweep},
+    },
+};
+
+/// How a run ends.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Its last status.
+    pub status: RunStatus,
+    /// The answer, if there is one.
+    pub answer: Option<String>,
+    /// The reason, if it failed.
+    pub failure: Option<RunFailure>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Granted {
+    id: RunId,
+    user_id: UserId,
+    project_id: ProjectId,
+    lease_generation: i64,
+}
+
+impl From<Granted> for RunLease {
+    fn from(row: Granted) -> Self {
+        Self::granted(row.user_id, row.project_id, row.id, row.lease_generation)
+    }
+}
+
+/// Claims the oldest queued run whose project has none running, for `worker`.
+pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => sqlx::query_as(
+        "update run set status = 'RUNNING', started_at = $1, lease_holder = $2, lease_counter = 0,
+        lease_generation = lease_generation + 1
+        where status = 'QUEUED' and id = (
+            select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
+                select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
+            order by queued.id limit 1)
+        returning id, user_id, project_id, lease_generation")
+        .bind(now).bind(worker).fetch_optional(c).await);
+    match claimed {
+        // Another worker was quicker with a run of the same project.
+        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
+            Err(Error::new(Kind::Busy, "Another worker claimed it.").because(error))
+        }
+        claimed => Ok(claimed?.map(RunLease::from)),
+    }
+}
+
+/// A lease as the watchers see it.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Watched {
+    /// The run.
+    pub id: RunId,
+    /// How often the lease was granted.
+    pub lease_generation: i64,
+    /// How often it was renewed since.
+    pub lease_counter: i64,
+    /// Nobody holds it: it was handed back.
+    pub free: bool,
+}
+
+/// All leases of running runs.
+pub async fn watch(conn: &mut Conn, _: &Sweep) -> Result<Vec<Watched>> {
+    Ok(sql!(conn, c => sqlx::query_as(
+        "select id, lease_generation, lease_counter, lease_holder is null as free from run where status = 'RUNNING'")
+        .fetch_all(c).await)?)
+}
+
+/// Takes a lease over that did not move since it was `seen`, for `worker`.
+pub async fn take_over(tx: &mut Tx, _: &Sweep, seen: &Watched, worker: &str) -> Result<Option<RunLease>> {
+    let granted: Option<Granted> = sql!(tx, c => sqlx::query_as(
+        "update run set lease_holder = $4, lease_counter = 0, lease_generation = lease_generation + 1
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_counter = $3
+        returning id, user_id, project_id, lease_generation")
+        .bind(seen.id).bind(seen.lease_generation).bind(seen.lease_counter).bind(worker).fetch_optional(c).await)?;
+    Ok(granted.map(RunLease::from))
+}
+
+/// Renews a lease; says whether it is still held.
+pub async fn renew(tx: &mut Tx, lease: &RunLease) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update run set lease_counter = lease_counter + 1
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null")
+        .bind(lease.run_id()).bind(lease.generation()).execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
+/// Hands a lease back: the run stays running and is free to take at once.
+pub async fn hand_back(tx: &mut Tx, lease: &RunLease) -> Result<()> {
+    sql!(tx, c => sqlx::query(
+        "update run set lease_holder = null, lease_counter = lease_counter + 1
+        where id = $1 and status = 'RUNNING' and lease_generation = $2")
+        .bind(lease.run_id()).bind(lease.generation()).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// The run of a lease, if it is still held.
+pub async fn run_of(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> {
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
+        " from run where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null"))
+        .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?)
+}
+
+/// Moves the run's sequence on by `count` for the lease's holder; answers with the new last sequence, or `None` if the lease
+/// is lost. The row that this locks is the order of the timeline.
+pub async fn advance(tx: &mut Tx, lease: &RunLease, count: i64) -> Result<Option<i64>> {
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update run set last_sequence = last_sequence + $3
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
+        returning last_sequence")
+        .bind(lease.run_id()).bind(lease.generation()).bind(count).fetch_optional(c).await)?)
+}
+
+/// Adds tokens to the run's totals, over all and for the model.
+pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &TokenUsage) -> Result<()> {
+    sql!(tx, c => sqlx::query(
+        "update run set input_tokens = input_tokens + $3, cached_input_tokens = cached_input_tokens + $4,
+        output_tokens = output_tokens + $5, reasoning_tokens = reasoning_tokens + $6
+        where id = $1 and lease_generation = $2")
+        .bind(lease.run_id()).bind(lease.generation()).bind(usage.input_tokens).bind(usage.cached_input_tokens)
+        .bind(usage.output_tokens).bind(usage.reasoning_tokens).execute(c).await.map(|_| ()))?;
+    sql!(tx, c => sqlx::query(
+        "insert into run_model (run_id, model, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
+        values ($1, $2, $3, $4, $5, $6) on conflict (run_id, model) do update set
+        input_tokens = run_model.input_tokens + excluded.input_tokens,
+        cached_input_tokens = run_model.cached_input_tokens + excluded.cached_input_tokens,
+        output_tokens = run_model.output_tokens + excluded.output_tokens,
+        reasoning_tokens = run_model.reasoning_tokens + excluded.reasoning_tokens")
+        .bind(lease.run_id()).bind(model).bind(usage.input_tokens).bind(usage.cached_input_tokens)
+        .bind(usage.output_tokens).bind(usage.reasoning_tokens).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Ends a run for the lease's holder and moves its sequence on by one; answers as [`advance`] does.
+pub async fn end(tx: &mut Tx, lease: &RunLease, ending: &Ending) -> Result<Option<i64>> {
+    let failure = failure_json(ending)?;
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update run set status = $3, answer = $4, failure = $5, completed_at = $6, last_sequence = last_sequence + 1,
+        lease_holder = null
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
+        returning last_sequence")
+        .bind(lease.run_id()).bind(lease.generation()).bind(ending.status).bind(&ending.answer).bind(failure)
+        .bind(ending.at).fetch_optional(c).await)?)
+}
+
+/// Ends a run that nobody has started; answers with its last sequence, or `None` if it is not queued any more.
+pub async fn end_queued(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
+    let failure = failure_json(ending)?;
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update run set status = $3, failure = $4, completed_at = $5, last_sequence = last_sequence + 1
+        where id = $1 and user_id = $2 and status = 'QUEUED' returning last_sequence")
+        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?)
+}
+
+fn failure_json(ending: &Ending) -> Result<Option<String>> {
+    ending.failure.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)
+}
+
+/// Writes down that a running run is to stop, once; says whether there was one to stop. Its holder sees it and ends it.
+pub async fn request_cancel(
+    tx: &mut Tx,
+    owner: UserId,
+    run: RunId,
+    by: crate::model::run::CancelledBy,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update run set cancel_requested_at = coalesce(cancel_requested_at, $3),
+        cancel_requested_by = coalesce(cancel_requested_by, $4)
+        where id = $1 and user_id = $2 and status in ('QUEUED', 'RUNNING')")
+        .bind(run).bind(owner).bind(now).bind(by).execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
+/// Of the running runs those that are to stop: run and generation.
+pub async fn to_stop(conn: &mut Conn, _: &Sweep) -> Result<Vec<RunId>> {
+    Ok(sql!(conn, c => sqlx::query_scalar(
+        "select id from run where status = 'RUNNING' and cancel_requested_at is not null").fetch_all(c).await)?)
+}

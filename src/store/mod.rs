@@ -1,0 +1,254 @@
+//! SQL: the only module with queries.
+//!
+//! One [`Store`] over two engines. Each query is written once: the `sql!` macro expands its body for SQLite and for
+//! PostgreSQL, so that the compiler checks it against both row types. What the two say differently is in `dialect`.
+//!
+//! - Reading: [`Store::read`] lends a connection; functions that read take `&mut Conn`.
+//! - Writing: [`Store::write`] takes a *unit*, which gets a `&mut Tx`, and answers after the commit. On SQLite one writer
+//!   drains the queue of units into one transaction (see `writer`), on PostgreSQL a unit is a transaction of its own.
+//!   A unit may be tried again, so it owns what it needs and has no effect outside its transaction.
+//!
+//! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
+
+pub mod artifact;
+pub mod dialect;
+pub mod event;
+pub mod file;
+pub mod idempotency;
+pub mod lease;
+mod list;
+mod migrate;
+pub mod project;
+pub mod run;
+pub mod secret;
+pub mod session;
+pub mod token;
+pub mod turn;
+mod unit;
+pub mod user;
+mod writer;
+
+use std::{
+    fs,
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::error::{Error, Kind, Result};
+
+/// How long a query may wait for a connection, and a connection for a lock.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite database in this file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database at this URL.
+    Postgres(String),
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.to_owned())),
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+            _ => Err(Error::invalid("A database URL begins with `postgres://` or `sqlite:`.")),
+        }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Engine);
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite { readers: SqlitePool, writer: writer::Writer },
+    Postgres(PgPool),
+}
+
+/// A connection for reading.
+pub enum Conn {
+    /// To SQLite.
+    Sqlite(PoolConnection<Sqlite>),
+    /// To PostgreSQL.
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Conn {
+    /// Itself: how `sql!` sees a `Conn` and a `Tx` alike.
+    fn engine(&mut self) -> &mut Self {
+        self
+    }
+}
+
+/// A connection inside a unit of writing. Reads through it see the unit's own writes.
+pub struct Tx(Conn);
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}
+
+/// Expands one body for each engine; `$c` is the connection in it.
+macro_rules! sql {
+    ($conn:expr, $c:ident => $body:expr) => {
+        match $conn.engine() {
+            $crate::store::Conn::Sqlite(connection) => {
+                let $c = &mut **connection;
+                $body
+            }
+            $crate::store::Conn::Postgres(connection) => {
+                let $c = &mut **connection;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use sql;
+
+impl Store {
+    /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
+    pub async fn open(location: &Location) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => Self::open_sqlite(path).await,
+            Location::Postgres(url) => Self::open_postgres(url).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| {
+                Error::new(Kind::Unavailable, format!("The folder {} cannot be made: {error}.", folder.display()))
+            })?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged write survives a power cut, not only the end of the process.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .pragma("wal_autocheckpoint", "16000");
+        let writing = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        migrate::sqlite(&writing).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.pragma("query_only", "on"));
+        let writer = writer::Writer::start(writing.acquire().await?);
+        Ok(Self(Engine::Sqlite { readers, writer }))
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| Error::invalid(format!("The database URL is not understood: {error}.")))?
+            .application_name("workroom");
+        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(PATIENCE).connect_with(options).await?;
+        migrate::postgres(&pool).await?;
+        Ok(Self(Engine::Postgres(pool)))
+    }
+
+    /// Lends a connection for reading.
+    pub async fn read(&self) -> Result<Conn> {
+        Ok(match &self.0 {
+            Engine::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
+            Engine::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Runs a unit of writing and answers after its commit. The unit runs to its end even if the caller stops waiting.
+    ///
+    /// Errors of the unit are passed on, and undo it. [`Kind::Unavailable`] from the commit means that it is not known
+    /// whether the unit took effect.
+    pub async fn write<T, F>(&self, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite { writer, .. } => writer.write(unit).await,
+            Engine::Postgres(pool) => {
+                let pool = pool.clone();
+                let done = tokio::spawn(async move { unit::on_postgres(&pool, unit).await }).await;
+                done.map_err(Error::internal)?
+            }
+        }
+    }
+
+    /// Answers when the database does.
+    pub async fn ping(&self) -> Result<()> {
+        let mut conn = self.read().await?;
+        sql!(conn, c => sqlx::query_scalar::<_, i32>("select 1").fetch_one(c).await)?;
+        Ok(())
+    }
+
+    /// Lets what is under way finish and closes all connections.
+    pub async fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite { readers, writer } => {
+                writer.close().await;
+                readers.close().await;
+            }
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// The engine's name, for logs and `doctor`.
+    pub fn engine(&self) -> &'static str {
+        match &self.0 {
+            Engine::Sqlite { .. } => "SQLite",
+            Engine::Postgres(_) => "PostgreSQL",
+        }
+    }
+}
+
+/// Who is at fault when a query fails: the database's absence, another unit's lock, or a bug of ours.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let kind = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+            sqlx::Error::Database(database) => database.code().map_or(Kind::Internal, |code| dialect::kind_of(&code)),
+            _ => Kind::Internal,
+        };
+        match kind {
+            Kind::Unavailable => Self::unavailable(error),
+            Kind::Busy => Self::new(Kind::Busy, "Too many changes at once. Try again.").because(error),
+            _ => Self::internal(error),
+        }
+    }
+}

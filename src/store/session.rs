@@ -1,0 +1,150 @@
+//! Workspace sessions. Every read shows a session as it is now: one whose time is up reads as ended.
+
+use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
+
+use super::{
+    Conn, Tx,
+    list::{Sorting, push_in, push_page},
+    sql,
+};
+use crate::{
+    clock,
+    error::Result,
+    model::{
+        id::{ProjectId, SessionId, UserId},
+        page::{Key, Page, PageRequest},
+        project::OrderDirection,
+        scope::{ProjectScope, Sweep, Viewer},
+        session::{SessionEndReason, WorkspaceSession},
+    },
+};
+
+macro_rules! columns {
+    () => {
+        "id, project_id, user_id, created_at, expires_at, ttl_seconds, ended_at, end_reason"
+    };
+}
+
+/// Provisions a session unless one is active; says whether it did. The database holds the rule, whoever asks at once.
+pub async fn insert_if_none_is_active(tx: &mut Tx, session: &WorkspaceSession) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "insert into session (id, project_id, user_id, created_at, expires_at, ttl_seconds)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
+        .bind(session.id).bind(session.project_id).bind(session.user_id).bind(session.created_at)
+        .bind(session.expires_at).bind(session.ttl_seconds)
+        .execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
+/// The active session of a project.
+pub async fn active(conn: &mut Conn, scope: &ProjectScope) -> Result<Option<WorkspaceSession>> {
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
+        " from session where project_id = $1 and user_id = $2 and ended_at is null and expires_at > $3"))
+        .bind(scope.project_id()).bind(scope.user_id()).bind(clock::now()).fetch_optional(c).await)?)
+}
+
+/// The active sessions of these projects.
+pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId]) -> Result<Vec<WorkspaceSession>> {
+    Ok(sql!(conn, c => {
+        let mut query = QueryBuilder::new(concat!("select ", columns!(),
+            " from session where ended_at is null and expires_at > "));
+        query.push_bind(clock::now()).push(" and user_id = ").push_bind(viewer.user_id()).push(" and ");
+        push_in(&mut query, "project_id", projects.iter().copied());
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// Of these sessions the viewer's own.
+pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[SessionId]) -> Result<Vec<WorkspaceSession>> {
+    let rows = sql!(conn, c => {
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where user_id = "));
+        query.push_bind(viewer.user_id()).push(" and ");
+        push_in(&mut query, "id", ids.iter().copied());
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(seen_now(rows))
+}
+
+fn seen_now(rows: Vec<WorkspaceSession>) -> Vec<WorkspaceSession> {
+    let now = clock::now();
+    rows.into_iter().map(|session| session.seen_at(now)).collect()
+}
+
+/// Which sessions a list holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionFilter {
+    /// Only of this project.
+    pub project_id: Option<ProjectId>,
+    /// Only active ones.
+    pub active_only: bool,
+}
+
+macro_rules! push_filter {
+    ($query:ident, $viewer:ident, $filter:ident) => {
+        $query.push(" from session where user_id = ").push_bind($viewer.user_id());
+        if let Some(project_id) = $filter.project_id {
+            $query.push(" and project_id = ").push_bind(project_id);
+        }
+        if $filter.active_only {
+            $query.push(" and ended_at is null and expires_at > ").push_bind(clock::now());
+        }
+    };
+}
+
+/// A page of the viewer's sessions, newest first.
+pub async fn page(
+    conn: &mut Conn,
+    viewer: &Viewer,
+    filter: SessionFilter,
+    request: &PageRequest<Key>,
+) -> Result<Page<WorkspaceSession>> {
+    let rows = sql!(conn, c => {
+        let mut query = QueryBuilder::new(concat!("select ", columns!()));
+        push_filter!(query, viewer, filter);
+        push_page(&mut query, Sorting::by_id(OrderDirection::Desc), request, |key| (String::new(), key.id));
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(request.page(seen_now(rows)))
+}
+
+/// How many sessions a list holds.
+pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: SessionFilter) -> Result<u64> {
+    let count: i64 = sql!(conn, c => {
+        let mut query = QueryBuilder::new("select count(*)");
+        push_filter!(query, viewer, filter);
+        query.build_query_scalar().fetch_one(c).await
+    })?;
+    Ok(count.unsigned_abs())
+}
+
+/// Ends a session of the viewer's, if it has not ended; answers with its project.
+pub async fn end(
+    tx: &mut Tx,
+    viewer: &Viewer,
+    id: SessionId,
+    reason: SessionEndReason,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update session set ended_at = $3, end_reason = $4
+        where id = $1 and user_id = $2 and ended_at is null and expires_at > $3")
+        .bind(id).bind(viewer.user_id()).bind(now).bind(reason)
+        .execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
+/// Writes down that the project's session has expired, if it has; answers with its id.
+pub async fn expire_of(tx: &mut Tx, scope: &ProjectScope, now: DateTime<Utc>) -> Result<Option<SessionId>> {
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update session set ended_at = expires_at, end_reason = 'TTL_EXPIRED'
+        where project_id = $1 and user_id = $2 and ended_at is null and expires_at <= $3 returning id")
+        .bind(scope.project_id()).bind(scope.user_id()).bind(now).fetch_optional(c).await)?)
+}
+
+/// Writes down which sessions have expired, at most `most` at a time; answers with their ids and owners.
+pub async fn expire(tx: &mut Tx, _: &Sweep, now: DateTime<Utc>, most: i64) -> Result<Vec<(SessionId, UserId)>> {
+    Ok(sql!(tx, c => sqlx::query_as(
+        "update session set ended_at = expires_at, end_reason = 'TTL_EXPIRED' where ended_at is null and id in
+        (select id from session where ended_at is null and expires_at <= $1 order by expires_at limit $2)
+        returning id, user_id")
+        .bind(now).bind(most).fetch_all(c).await)?)
+}

@@ -1,0 +1,121 @@
+//! SQLite's one writer, with group commit.
+//!
+//! Units queue here. The writer takes what is queued into one `BEGIN IMMEDIATE` transaction, each unit in a savepoint of its
+//! own, and acknowledges them after the COMMIT. A unit that fails is rolled back to its savepoint and harms no other. If the
+//! transaction itself fails, its units are tried again one by one, so that only the culprit fails.
+
+use futures_util::future::BoxFuture;
+use sqlx::{Sqlite, pool::PoolConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Conn, Tx,
+    unit::{Job, Pending, execute},
+};
+use crate::error::{Error, Result};
+
+/// The most units in one transaction: bounds how long the first of them waits for the last.
+const BATCH: usize = 512;
+/// Units that may wait; more callers wait for a place.
+const QUEUE: usize = 4096;
+
+enum Message {
+    Unit(Box<dyn Pending>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The way to the writer. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Writer(mpsc::Sender<Message>);
+
+impl Writer {
+    /// Starts the writer on the only connection that writes.
+    pub(super) fn start(connection: PoolConnection<Sqlite>) -> Self {
+        let (queue, units) = mpsc::channel(QUEUE);
+        tokio::spawn(drain(Tx(Conn::Sqlite(connection)), units));
+        Self(queue)
+    }
+
+    pub(super) async fn write<T, F>(&self, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
+    {
+        let (job, answer) = Job::new(unit);
+        let closed = || Error::unavailable("the store is closed");
+        self.0.send(Message::Unit(Box::new(job))).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Finishes what is queued, then stops.
+    pub(super) async fn close(&self) {
+        let (done, answer) = oneshot::channel();
+        if self.0.send(Message::Close(done)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
+
+async fn drain(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
+    let mut messages = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut messages, BATCH).await > 0 {
+        let mut units = Vec::with_capacity(messages.len());
+        let mut closing = Vec::new();
+        for message in messages.drain(..) {
+            match message {
+                Message::Unit(unit) => units.push(unit),
+                Message::Close(done) => closing.push(done),
+            }
+        }
+        commit(&mut tx, units).await;
+        if !closing.is_empty() {
+            drop(tx);
+            for done in closing {
+                let _ = done.send(());
+            }
+            return;
+        }
+    }
+}
+
+async fn commit(tx: &mut Tx, mut units: Vec<Box<dyn Pending>>) {
+    if units.is_empty() {
+        return;
+    }
+    let Err(error) = transaction(tx, &mut units).await else {
+        units.into_iter().for_each(Pending::acknowledge);
+        return;
+    };
+    let alone = units.len() == 1;
+    for mut unit in units {
+        if alone {
+            unit.fail(error.clone());
+        } else {
+            match transaction(tx, std::slice::from_mut(&mut unit)).await {
+                Ok(()) => unit.acknowledge(),
+                Err(error) => unit.fail(error),
+            }
+        }
+    }
+}
+
+/// One transaction over all the units; an error is the transaction's, not a unit's.
+async fn transaction(tx: &mut Tx, units: &mut [Box<dyn Pending>]) -> Result<()> {
+    execute(tx, "begin immediate").await?;
+    let outcome = async {
+        for unit in &mut *units {
+            execute(tx, "savepoint unit").await?;
+            if !unit.run(tx).await {
+                execute(tx, "rollback to unit").await?;
+            }
+            execute(tx, "release unit").await?;
+        }
+        execute(tx, "commit").await
+    }
+    .await;
+    if outcome.is_err() {
+        // SQLite may have rolled back by itself, and then there is nothing to roll back.
+        let _ = execute(tx, "rollback").await;
+    }
+    outcome
+}
