@@ -27,6 +27,8 @@ pub struct Event {
     pub at: DateTime<Utc>,
     /// What happened.
     pub body: EventBody,
+    /// How many bytes its body takes as JSON; batches are bounded by it.
+    pub size: usize,
 }
 
 macro_rules! kinds {

@@ -205,7 +205,7 @@ pub struct ModelUsage {
 }
 
 /// What `startRun` does when a run of the project is already queued or running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum, Serialize)]
 pub enum IfBusy {
     /// Cancels what is queued or running, and takes its place.
     CancelCurrent,

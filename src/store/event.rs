@@ -71,6 +71,7 @@ impl TryFrom<Row> for Event {
             at: DateTime::from_timestamp_micros(row.at)
                 .ok_or_else(|| Error::internal("an event's time is out of range"))?,
             body: EventBody::decode(&row.kind, &row.body)?,
+            size: row.body.len(),
         })
     }
 }

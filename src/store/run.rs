@@ -27,14 +27,14 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Keeps a new run, queued and without events.
+/// Keeps a new run.
 pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
     sql!(tx, c => sqlx::query(
         "insert into run (id, number, project_id, user_id, session_id, prompt, agent, model, status, created_at, rerun_of,
         last_sequence, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, lease_generation, lease_counter)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, 0, 0, 0)")
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, 0)")
         .bind(run.id).bind(run.number).bind(run.project_id).bind(run.user_id).bind(run.session_id).bind(&run.prompt)
-        .bind(&run.agent).bind(&run.model).bind(run.status).bind(run.created_at).bind(run.rerun_of)
+        .bind(&run.agent).bind(&run.model).bind(run.status).bind(run.created_at).bind(run.rerun_of).bind(run.last_sequence)
         .execute(c).await.map(|_| ()))?;
     Ok(())
 }

@@ -55,10 +55,11 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, now: DateTime<Utc>) -> Result<bool
         .bind(id).bind(now).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }
 
-/// Of these tokens the ones that are revoked.
-pub async fn revoked_among(conn: &mut Conn, ids: &[TokenId]) -> Result<Vec<TokenId>> {
+/// Of these tokens the ones that are revoked or expired.
+pub async fn ended_among(conn: &mut Conn, ids: &[TokenId], now: DateTime<Utc>) -> Result<Vec<TokenId>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new("select id from token where revoked_at is not null and ");
+        let mut query = QueryBuilder::new("select id from token where (revoked_at is not null or expires_at <= ");
+        query.push_bind(now).push(") and ");
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_scalar().fetch_all(c).await
     })?)

@@ -1,0 +1,132 @@
+//! Who is asking: tokens, and the one local user of development mode.
+//!
+//! A token is 32 random bytes, shown once; only its SHA-256 is kept. That is enough for a secret nobody chose, and it lets a
+//! look-up go by the hash.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use sha2::{Digest, Sha256};
+
+use super::App;
+use crate::{
+    clock,
+    error::{Error, Kind, Result},
+    hint::Topic,
+    model::{
+        id::TokenId,
+        scope::Viewer,
+        text,
+        user::{Token, UserRole},
+    },
+    store::{Store, token, user},
+};
+
+/// What tokens start with, so that a person or a scanner for leaked secrets knows one.
+const PREFIX: &str = "wr_";
+/// The user that everything belongs to in development mode.
+const LOCAL_USER: &str = "local";
+
+/// A viewer, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Who.
+    pub viewer: Viewer,
+    /// When the token stops working by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Who presents this token.
+pub async fn authenticate(app: &App, presented: &str) -> Result<Access> {
+    let unknown = || Error::new(Kind::Unauthenticated, "This token is not known here.");
+    if !presented.starts_with(PREFIX) || presented.len() > 100 {
+        return Err(unknown());
+    }
+    let mut conn = app.store.read().await?;
+    let found = token::by_hash(&mut conn, &hash(presented)).await?.ok_or_else(unknown)?;
+    if found.revoked_at.is_some() {
+        return Err(Error::new(Kind::Unauthenticated, "This token was revoked."));
+    }
+    if found.expires_at.is_some_and(|at| at <= clock::now()) {
+        return Err(Error::new(Kind::Unauthenticated, "This token has expired."));
+    }
+    Ok(Access {
+        viewer: Viewer::authenticated(found.user_id, found.role, Some(found.id)),
+        expires_at: found.expires_at,
+    })
+}
+
+/// The local user of development mode, made at the first call.
+pub async fn local_user(store: &Store) -> Result<Viewer> {
+    let user = store.write(|tx| user::ensure(tx, LOCAL_USER, UserRole::User, clock::now()).boxed()).await?;
+    Ok(Viewer::authenticated(user.id, user.role, None))
+}
+
+/// Which of these tokens have been revoked or have expired: for those who hold a connection open.
+pub async fn ended_among(app: &App, tokens: &[TokenId]) -> Result<Vec<TokenId>> {
+    let mut conn = app.store.read().await?;
+    token::ended_among(&mut conn, tokens, clock::now()).await
+}
+
+/// A new token.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// For the user of this name, who is made if need be.
+    pub user_name: String,
+    /// Makes the user an admin.
+    pub admin: bool,
+    /// Stops working after this time.
+    pub expires_in: Option<Duration>,
+}
+
+/// Makes a token; the answer holds the secret, which is not kept and cannot be shown again.
+pub async fn create_token(store: &Store, new: NewToken) -> Result<(Token, String)> {
+    let name = text::name("user", &new.user_name, 100)?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| Error::internal(error.to_string()))?;
+    let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret));
+    let hash = hash(&secret);
+    let role = if new.admin { UserRole::Admin } else { UserRole::User };
+    let token = store
+        .write(move |tx| {
+            async move {
+                let now = clock::now();
+                let user = user::ensure(tx, &name, role, now).await?;
+                let token = Token {
+                    id: TokenId::new(),
+                    user_id: user.id,
+                    user_name: user.name,
+                    created_at: now,
+                    expires_at: new.expires_in.map(|life| clock::after(now, life)),
+                    revoked_at: None,
+                };
+                token::insert(tx, &token, &hash).await?;
+                Ok(token)
+            }
+            .boxed()
+        })
+        .await?;
+    Ok((token, secret))
+}
+
+/// All tokens, oldest first.
+pub async fn list_tokens(store: &Store) -> Result<Vec<Token>> {
+    token::list(&mut store.read().await?).await
+}
+
+/// Revokes a token; connections that it opened are closed within a second, by whichever process holds them.
+pub async fn revoke_token(store: &Store, id: TokenId) -> Result<()> {
+    let revoked = store.write(move |tx| token::revoke(tx, id, clock::now()).boxed()).await?;
+    if revoked { Ok(()) } else { Err(Error::not_found("token that could be revoked")) }
+}
+
+/// Tells who holds connections open that a token was revoked in this process.
+pub fn announce_revocation(app: &App) {
+    app.hints.ring(Topic::Tokens);
+}
+
+fn hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token).to_vec()
+}

@@ -1,0 +1,125 @@
+//! Files: upload, read as text, download address.
+
+use futures_util::FutureExt;
+
+use super::{App, open};
+use crate::{
+    clock,
+    error::{Error, Kind, Result},
+    files::{Location, NewObject, format, signature::Grant, stage::Staged},
+    model::{
+        file::{self, File, FileArea, FileVersion},
+        id::{ProjectId, VersionId},
+        scope::{ProjectScope, Viewer},
+    },
+    store::{self, file::Placing},
+};
+
+/// The most bytes that `text` gives at once.
+pub const MAX_TEXT: u64 = 1 << 20;
+/// The longest life of a download address, in seconds.
+pub const MAX_ADDRESS_LIFE: u64 = 3600;
+
+/// The project that uploads go to; asked once for all of a request's files.
+pub async fn drive_of(app: &App, viewer: &Viewer, project: ProjectId) -> Result<ProjectScope> {
+    let mut conn = app.store.read().await?;
+    let (_, scope) = open(&mut conn, viewer, project).await.map_err(|error| error.at(["input", "projectId"]))?;
+    Ok(scope)
+}
+
+/// Puts one upload into the drive, in place of what stood at its path.
+pub async fn upload(app: &App, scope: ProjectScope, directory: Option<&str>, staged: &Staged) -> Result<File> {
+    let name = staged.name();
+    if name.contains(['/', '\\']) {
+        return Err(Error::invalid("A file's name has no `/` or `\\`; give `directory` to put it into a folder."));
+    }
+    let path = match directory.filter(|directory| !directory.is_empty()) {
+        None => file::path(name)?,
+        Some(directory) => file::path(&format!("{}/{name}", directory.trim_end_matches('/')))?,
+    };
+    let bytes = staged.bytes().await?;
+    let media_type = format::check(name, &bytes)?;
+    let version = app.files.put(&scope, FileArea::Drive, NewObject { name, media_type, bytes }).await?;
+    let original_name = name.to_owned();
+    app.store
+        .write(move |tx| {
+            async move {
+                let now = clock::now();
+                store::file::insert_version(tx, &scope, FileArea::Drive, &version, now).await?;
+                let placing = Placing {
+                    area: FileArea::Drive,
+                    path: path.clone(),
+                    original_name,
+                    version_id: version.version_id,
+                };
+                store::file::place(tx, &scope, &placing, now).await?;
+                let placed = store::file::at(tx, &scope, FileArea::Drive, &path).await?;
+                // The project can have gone while the bytes were written.
+                placed.ok_or_else(|| Error::not_found(ProjectId::NOUN).at(["input", "projectId"]))
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// A content as text: its first bytes, cut at a character, or `None` if it is not text.
+pub async fn text(app: &App, location: &Location<'_>, most: i32) -> Result<Option<String>> {
+    let most = u64::try_from(most).ok().filter(|most| (1..=MAX_TEXT).contains(most)).ok_or_else(|| {
+        Error::invalid(format!("`maxBytes` is from 1 to {MAX_TEXT}; it was {most}.")).at(["maxBytes"])
+    })?;
+    let mut bytes = app.files.head(location, most).await?.to_vec();
+    match std::str::from_utf8(&bytes) {
+        Ok(_) => {}
+        // A character that was cut in half at the end is left away; anything else means that this is not text.
+        Err(error) if error.error_len().is_none() => bytes.truncate(error.valid_up_to()),
+        Err(_) => return Ok(None),
+    }
+    Ok(String::from_utf8(bytes).ok())
+}
+
+/// An address at which the viewer's browser can load a content, for so many seconds.
+pub fn download_url(app: &App, viewer: &Viewer, version: VersionId, name: &str, seconds: i32) -> Result<String> {
+    let seconds =
+        u64::try_from(seconds).ok().filter(|seconds| (1..=MAX_ADDRESS_LIFE).contains(seconds)).ok_or_else(|| {
+            Error::invalid(format!("`expiresInSeconds` is from 1 to {MAX_ADDRESS_LIFE}; it was {seconds}."))
+                .at(["expiresInSeconds"])
+        })?;
+    let grant = Grant {
+        user_id: viewer.user_id(),
+        token_id: viewer.token_id(),
+        version_id: version,
+        name: name.to_owned(),
+        expires_at: clock::now() + std::time::Duration::from_secs(seconds),
+    };
+    Ok(format!("{}{}", app.rules.public_url, app.signer.address(&grant)))
+}
+
+/// A content that a download address opens.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// Of which project.
+    pub project_id: ProjectId,
+    /// In which area.
+    pub area: FileArea,
+    /// The content.
+    pub version: FileVersion,
+}
+
+/// Opens a download address. What was not made here, or not for this, does not exist; a token that has ended takes its
+/// addresses with it.
+pub async fn open_download(app: &App, grant: &Grant, signature: &str) -> Result<Download> {
+    let now = clock::now();
+    app.signer.check(grant, signature, now)?;
+    let absent = || Error::not_found("file");
+    let mut conn = app.store.read().await?;
+    if let Some(token) = grant.token_id {
+        let ended = store::token::ended_among(&mut conn, &[token], now).await?;
+        if !ended.is_empty() {
+            return Err(Error::new(Kind::Expired, "The token that asked for this address has ended."));
+        }
+    }
+    let viewer = Viewer::authenticated(grant.user_id, crate::model::user::UserRole::User, grant.token_id);
+    let found = store::file::version(&mut conn, &viewer, grant.version_id).await?.ok_or_else(absent)?;
+    let (project_id, area, version) = found;
+    Ok(Download { project_id, area, version })
+}

@@ -1,0 +1,65 @@
+//! The use cases: authorise, one unit, change, append events, ring the bell. A file per noun.
+
+pub mod access;
+pub mod file;
+mod idempotency;
+pub mod project;
+pub mod run;
+pub mod session;
+pub mod work;
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, Result},
+    files::{Files, signature::Signer},
+    hint::Hints,
+    model::{
+        id::ProjectId,
+        project::Project,
+        scope::{ProjectScope, Viewer},
+    },
+    store::{self, Conn, Store},
+    timeline::Timeline,
+};
+
+/// What the use cases stand on. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Rows.
+    pub store: Store,
+    /// Bytes.
+    pub files: Files,
+    /// The runs' logs.
+    pub timeline: Timeline,
+    /// Doorbells.
+    pub hints: Hints,
+    /// Signs download addresses.
+    pub signer: Signer,
+    /// What holds here.
+    pub rules: Rules,
+}
+
+/// Limits and defaults of this server.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// A workspace session's life when nothing is said.
+    pub session_ttl: Duration,
+    /// The longest life of a workspace session.
+    pub session_ttl_max: Duration,
+    /// The models that runs can ask for; the first is the default.
+    pub models: Vec<String>,
+    /// How clients reach this server, without a slash at the end.
+    pub public_url: String,
+}
+
+/// The agent that executes runs when nothing is said.
+pub const AGENT: &str = "workroom/general";
+
+/// A project of the viewer's, opened.
+async fn open(conn: &mut Conn, viewer: &Viewer, id: ProjectId) -> Result<(Project, ProjectScope)> {
+    let absent = || Error::not_found(ProjectId::NOUN);
+    let project = store::project::get(conn, viewer, id).await?.ok_or_else(absent)?;
+    let scope = ProjectScope::owned(viewer, &project).ok_or_else(absent)?;
+    Ok((project, scope))
+}

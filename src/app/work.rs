@@ -1,0 +1,249 @@
+//! What a worker does with a lease: read the run, read and write the project's files, record its turns, end the run.
+//!
+//! Every change goes through the timeline's one door in the same unit as the events that tell of it, fenced by the lease. A
+//! tool's effect, its `ToolReturned` and the private record of the call are one unit too, so that a worker that takes over
+//! finds either all of it or nothing: no finished call is repeated, and none is lost.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::App;
+use crate::{
+    clock,
+    error::{Error, Result},
+    files::{Location, NewObject},
+    hint::Topic,
+    model::{
+        artifact::Artifact,
+        event::{ArtifactCreated, EventBody, FileWritten},
+        file::{self, File, FileArea, FileVersion, PinnedFile},
+        id::{ArtifactId, RunId},
+        page::{PageRequest, Take},
+        run::{Run, TokenUsage},
+        scope::{RunLease, Viewer},
+        user::UserRole,
+    },
+    store::{self, Tx, file::Placing, lease, turn},
+    timeline::append,
+};
+
+/// Files that a listing shows at the most.
+const MAX_LISTED: i64 = 1000;
+/// The version of the private turn records.
+const TURN_VERSION: i64 = 1;
+
+/// A worker's place at one run.
+#[derive(Clone)]
+pub struct Desk {
+    app: App,
+    lease: RunLease,
+}
+
+/// What a tool call changes, ready to be committed: its bytes are durable, its rows are not there yet.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// A content to be put at a path.
+    Write {
+        /// The content.
+        version: FileVersion,
+        /// Where it goes.
+        placing: Placing,
+    },
+    /// A deliverable.
+    Output(Artifact),
+}
+
+/// One step of the agent, committed as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// What it changes.
+    pub effect: Option<Effect>,
+    /// What the timeline tells of it, after what it tells of the effect.
+    pub events: Vec<EventBody>,
+    /// What another worker needs to go on: the index of the record, and the record.
+    pub turn: Option<(i64, String)>,
+    /// What a model consumed in it.
+    pub usage: Option<(String, TokenUsage)>,
+}
+
+impl Desk {
+    /// The place at the lease's run.
+    pub fn new(app: App, lease: RunLease) -> Self {
+        Self { app, lease }
+    }
+
+    /// The lease.
+    pub fn lease(&self) -> &RunLease {
+        &self.lease
+    }
+
+    /// The run's owner, as a viewer.
+    fn owner(&self) -> Viewer {
+        Viewer::authenticated(self.lease.scope().user_id(), UserRole::User, None)
+    }
+
+    /// The run, as long as the lease is held.
+    pub async fn run(&self) -> Result<Option<Run>> {
+        lease::run_of(&mut self.app.store.read().await?, &self.lease).await
+    }
+
+    /// The session's earlier prompts with their answers, oldest first.
+    pub async fn earlier(&self, run: &Run, most: i64) -> Result<Vec<Run>> {
+        let mut conn = self.app.store.read().await?;
+        let mut runs = store::run::answered_before(&mut conn, self.lease.scope(), run, most).await?;
+        runs.reverse();
+        Ok(runs)
+    }
+
+    /// The files that the run was given.
+    pub async fn inputs(&self) -> Result<Vec<PinnedFile>> {
+        store::run::inputs(&mut self.app.store.read().await?, &self.owner(), &[self.lease.run_id()]).await
+    }
+
+    /// The records of the run's turns up to now, in order.
+    pub async fn turns(&self) -> Result<Vec<String>> {
+        let rows = turn::all(&mut self.app.store.read().await?, &self.lease).await?;
+        rows.into_iter()
+            .map(|(version, body)| match version {
+                TURN_VERSION => Ok(body),
+                unknown => Err(Error::internal(format!("a turn record of the unknown version {unknown}"))),
+            })
+            .collect()
+    }
+
+    /// The files of an area below `directory` (all of them when it is empty), by path, and whether there are more.
+    pub async fn list(&self, area: FileArea, directory: &str) -> Result<(Vec<File>, bool)> {
+        let mut conn = self.app.store.read().await?;
+        let request = PageRequest { size: MAX_LISTED, after: None, before: None, take: Take::First };
+        let project = self.lease.scope().project_id();
+        let page = store::file::page(&mut conn, &self.owner(), project, area, &request).await?;
+        let prefix = format!("{}/", directory.trim_matches('/'));
+        let files = page.items.into_iter().filter(|file| prefix == "/" || file.path.starts_with(&prefix)).collect();
+        Ok((files, page.has_next_page))
+    }
+
+    /// A file's content. A file that the run was given reads as it was then, whatever stands there now.
+    pub async fn read(&self, area: FileArea, path: &str) -> Result<Option<(FileVersion, Bytes)>> {
+        let path = file::path(path)?;
+        let scope = self.lease.scope();
+        let version = {
+            let mut conn = self.app.store.read().await?;
+            let inputs = store::run::inputs(&mut conn, &self.owner(), &[self.lease.run_id()]).await?;
+            let pinned = inputs.iter().find(|input| area == FileArea::Drive && input.path == path);
+            match pinned {
+                Some(input) => {
+                    store::file::version(&mut conn, &self.owner(), input.version_id).await?.map(|found| found.2)
+                }
+                None => store::file::at(&mut conn, scope, area, &path).await?.map(|file| file.version),
+            }
+        };
+        let Some(version) = version else { return Ok(None) };
+        let location = Location { project_id: scope.project_id(), area, version: &version };
+        let bytes = self.app.files.head(&location, version.size.as_u64()).await?;
+        Ok(Some((version, bytes)))
+    }
+
+    /// Makes a content durable that is to stand at a path of the workspace.
+    pub async fn prepare_write(&self, path: &str, media_type: &str, bytes: Bytes) -> Result<Effect> {
+        let path = file::path(path)?;
+        let name = file::name_of(&path).to_owned();
+        let version = self.put(FileArea::Workspace, &name, media_type, bytes).await?;
+        let placing = Placing { area: FileArea::Workspace, path, original_name: name, version_id: version.version_id };
+        Ok(Effect::Write { version, placing })
+    }
+
+    /// Makes a deliverable's content durable.
+    pub async fn prepare_output(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<Effect> {
+        let name = file::path(name)?;
+        if name.contains('/') {
+            return Err(Error::invalid("A deliverable's name has no `/`."));
+        }
+        let version = self.put(FileArea::Artifacts, &name, media_type, bytes).await?;
+        Ok(Effect::Output(Artifact {
+            id: ArtifactId::new(),
+            run_id: self.lease.run_id(),
+            project_id: self.lease.scope().project_id(),
+            name,
+            created_at: clock::now(),
+            version,
+        }))
+    }
+
+    async fn put(&self, area: FileArea, name: &str, media_type: &str, bytes: Bytes) -> Result<FileVersion> {
+        self.app.files.put(self.lease.scope(), area, NewObject { name, media_type, bytes }).await
+    }
+
+    /// Commits a step. An error of kind `Expired` if the lease is lost; then nothing of it happened.
+    pub async fn commit(&self, step: Step) -> Result<()> {
+        let lease = self.lease;
+        self.app.store.write(move |tx| async move { write(tx, &lease, step).await }.boxed()).await?;
+        self.app.hints.ring(Topic::Run(lease.run_id()));
+        Ok(())
+    }
+
+    /// Ends the run with a terminal event.
+    pub async fn finish(&self, end: EventBody) -> Result<()> {
+        let lease = self.lease;
+        self.app
+            .store
+            .write(move |tx| async move { append::finish(tx, &lease, clock::now(), end).await }.boxed())
+            .await?;
+        self.app.hints.ring(Topic::Run(lease.run_id()));
+        // The project's next run can be claimed now.
+        self.app.hints.ring(Topic::Queue);
+        Ok(())
+    }
+
+    /// Hands the run back, for another worker to go on with at once.
+    pub async fn hand_back(&self) -> Result<()> {
+        let lease = self.lease;
+        self.app.store.write(move |tx| async move { lease::hand_back(tx, &lease).await }.boxed()).await
+    }
+}
+
+async fn write(tx: &mut Tx, lease: &RunLease, step: Step) -> Result<()> {
+    let now = clock::now();
+    let mut events = Vec::with_capacity(step.events.len() + 1);
+    // The append comes first: it is the fence, and it locks the run's row.
+    events.extend(step.effect.as_ref().map(Effect::event));
+    events.extend(step.events);
+    if !events.is_empty() {
+        append::append(tx, lease, now, &events).await?;
+    } else if !lease::renew(tx, lease).await? {
+        return Err(append::lost());
+    }
+    match step.effect {
+        Some(Effect::Write { version, placing }) => {
+            store::file::insert_version(tx, lease.scope(), placing.area, &version, now).await?;
+            store::file::place(tx, lease.scope(), &placing, now).await?;
+        }
+        Some(Effect::Output(artifact)) => {
+            store::file::insert_version(tx, lease.scope(), FileArea::Artifacts, &artifact.version, now).await?;
+            store::artifact::insert(tx, lease, &artifact).await?;
+        }
+        None => {}
+    }
+    if let Some((index, record)) = step.turn {
+        turn::insert(tx, lease, index, TURN_VERSION, &record).await?;
+    }
+    if let Some((model, usage)) = step.usage {
+        lease::add_usage(tx, lease, &model, &usage).await?;
+    }
+    Ok(())
+}
+
+impl Effect {
+    fn event(&self) -> EventBody {
+        match self {
+            Self::Write { version, placing } => {
+                FileWritten { area: placing.area, path: placing.path.clone(), size: version.size }.into()
+            }
+            Self::Output(artifact) => ArtifactCreated { artifact_id: artifact.id, name: artifact.name.clone() }.into(),
+        }
+    }
+}
+
+/// The bell to ring for a run whose lease moved.
+pub fn ring(app: &App, run: RunId) {
+    app.hints.ring(Topic::Run(run));
+}

@@ -1,0 +1,103 @@
+//! The one door into a timeline.
+//!
+//! Every function here takes the unit in which it works: a status change and its event are one transaction, and the run's
+//! row, moved on by compare-and-set on status and lease, is the order. With a lease its holder appends; without one only the
+//! ways out of `QUEUED` and of an abandoned lease are open. Whoever commits the unit rings the run's bell afterwards.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    error::{Error, Kind, Result},
+    model::{
+        event::{EventBody, RunCancelled, RunQueued, RunResumed, RunStarted},
+        id::UserId,
+        run::{CancelledBy, Run, RunFailure, RunStatus, Transition},
+        scope::{RunLease, Sweep},
+    },
+    store::{
+        Tx, event,
+        lease::{self, Ending, Watched},
+        run,
+    },
+};
+
+/// Keeps a new run with its first event.
+pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
+    run::insert(tx, run).await?;
+    let queued = RunQueued { agent: run.agent.clone(), model: run.model.clone() };
+    event::insert(tx, run.id, 1, run.created_at, &[queued.into()]).await
+}
+
+/// Claims the next run for `worker`; its timeline says so.
+pub async fn start(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::claim(tx, worker, now).await? else { return Ok(None) };
+    append(tx, &lease, now, &[RunStarted { worker: worker.to_owned() }.into()]).await?;
+    Ok(Some(lease))
+}
+
+/// Takes over a run whose holder stopped, for `worker`; its timeline says so.
+pub async fn resume(
+    tx: &mut Tx,
+    sweep: &Sweep,
+    seen: &Watched,
+    worker: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::take_over(tx, sweep, seen, worker).await? else { return Ok(None) };
+    let reason = if seen.free {
+        "The worker before was shut down and handed the run back."
+    } else {
+        "The worker before went silent."
+    };
+    append(tx, &lease, now, &[RunResumed { reason: reason.into(), worker: worker.to_owned() }.into()]).await?;
+    Ok(Some(lease))
+}
+
+/// Appends events for the lease's holder; answers with the last sequence. [`Kind::Expired`] if the lease is lost.
+///
+/// Terminal events are refused: they come with the terminal status, through [`finish`].
+pub async fn append(tx: &mut Tx, lease: &RunLease, now: DateTime<Utc>, bodies: &[EventBody]) -> Result<i64> {
+    if bodies.iter().any(EventBody::is_terminal) {
+        return Err(Error::internal("a terminal event that does not come with the end of its run"));
+    }
+    let count = i64::try_from(bodies.len()).map_err(Error::internal)?;
+    let last = lease::advance(tx, lease, count).await?.ok_or_else(lost)?;
+    event::insert(tx, lease.run_id(), last - count + 1, now, bodies).await?;
+    Ok(last)
+}
+
+/// Ends a run for the lease's holder: status, totals and the one terminal event together.
+pub async fn finish(tx: &mut Tx, lease: &RunLease, now: DateTime<Utc>, end: EventBody) -> Result<i64> {
+    let ending = ending(RunStatus::Running, &end, now)?;
+    let last = lease::end(tx, lease, &ending).await?.ok_or_else(lost)?;
+    event::insert(tx, lease.run_id(), last, now, &[end]).await?;
+    Ok(last)
+}
+
+/// Stops a run that has not ended: a queued one at once, a running one by asking its holder.
+pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
+    if lease::request_cancel(tx, owner, run.id, by, now).await? {
+        let end: EventBody = RunCancelled { by }.into();
+        let ending = ending(RunStatus::Queued, &end, now)?;
+        if let Some(last) = lease::end_queued(tx, owner, run.id, &ending).await? {
+            event::insert(tx, run.id, last, now, &[end]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a terminal event makes of a run's row, by the status machine.
+fn ending(from: RunStatus, end: &EventBody, at: DateTime<Utc>) -> Result<Ending> {
+    let (transition, answer, failure): (_, _, Option<RunFailure>) = match end {
+        EventBody::RunCompleted(body) => (Transition::Complete, Some(body.answer.clone()), None),
+        EventBody::RunFailed(body) => (Transition::Fail, None, Some(body.failure.clone())),
+        EventBody::RunCancelled(_) => (Transition::Cancel, None, None),
+        other => return Err(Error::internal(format!("{} does not end a run", other.kind().name()))),
+    };
+    Ok(Ending { status: from.after(transition)?, answer, failure, at })
+}
+
+/// The lease is not held any more.
+pub fn lost() -> Error {
+    Error::new(Kind::Expired, "The lease of this run is lost: another worker has it, or the run has ended.")
+}

@@ -1,0 +1,157 @@
+//! One tail reader per run and process: the newest committed rows, decoded once, for all who follow.
+//!
+//! The reader starts with the first follower and ends with the last. At a ring of the run's bell it reads the new rows and
+//! puts them into a ring bounded in bytes. A follower at the tail takes from there; one that is behind reads the table until
+//! it has caught up, so it is never skipped and never holds the writer up.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::Timeline;
+use crate::{
+    hint::Topic,
+    model::{
+        event::Event,
+        id::RunId,
+        page::{PageRequest, Take},
+        scope::Viewer,
+    },
+    store::event,
+};
+
+/// Bytes of bodies that the ring holds at the most; the newest event is always there.
+const RING_BYTES: usize = 256 << 10;
+/// Rows read at once.
+const ROWS: i64 = 500;
+/// The slow look, for changes whose bell rang in another process.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+
+/// The tails of this process, by run.
+#[derive(Default)]
+pub(super) struct Tails(Mutex<HashMap<RunId, Weak<Tail>>>);
+
+/// How far a timeline has been read, and whether that is its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) sequence: i64,
+    pub(super) ended: bool,
+}
+
+pub(super) struct Tail {
+    ring: Mutex<Ring>,
+    head: watch::Sender<Head>,
+}
+
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+/// What the ring has for a follower.
+pub(super) enum Taken {
+    /// The events after its place, oldest first.
+    Events(Vec<Arc<Event>>),
+    /// It is at the tail.
+    Nothing,
+    /// It is behind the ring: the table has what it needs.
+    Behind,
+}
+
+impl Tail {
+    /// The tail of a run, whose events up to `from` its owner has just seen committed.
+    pub(super) fn of(timeline: &Timeline, owner: Viewer, run: RunId, from: Head) -> Arc<Self> {
+        let mut tails = timeline.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tail) = tails.get(&run).and_then(Weak::upgrade) {
+            return tail;
+        }
+        let tail = Arc::new(Self { ring: Mutex::default(), head: watch::Sender::new(from) });
+        tails.insert(run, Arc::downgrade(&tail));
+        if !from.ended {
+            tokio::spawn(read(timeline.clone(), owner, run, Arc::downgrade(&tail)));
+        }
+        tail
+    }
+
+    pub(super) fn head(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    pub(super) fn take(&self, after: i64, most: usize) -> Taken {
+        if after >= self.head.borrow().sequence {
+            return Taken::Nothing;
+        }
+        let ring = self.ring();
+        match ring.events.front() {
+            Some(first) if first.sequence.get() <= after + 1 => {
+                let skipped = usize::try_from(after + 1 - first.sequence.get()).unwrap_or(usize::MAX);
+                Taken::Events(ring.events.iter().skip(skipped).take(most).cloned().collect())
+            }
+            _ => Taken::Behind,
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, events: Vec<Event>) {
+        let Some(last) = events.last() else { return };
+        let head = Head { sequence: last.sequence.get(), ended: last.body.is_terminal() };
+        let mut ring = self.ring();
+        for event in events {
+            ring.bytes += event.size;
+            ring.events.push_back(Arc::new(event));
+        }
+        while ring.bytes > RING_BYTES && ring.events.len() > 1 {
+            if let Some(oldest) = ring.events.pop_front() {
+                ring.bytes -= oldest.size;
+            }
+        }
+        drop(ring);
+        self.head.send_replace(head);
+    }
+}
+
+/// Reads a run's new rows into its ring, until the run has ended or nobody follows.
+async fn read(timeline: Timeline, owner: Viewer, run: RunId, tail: Weak<Tail>) {
+    let mut bell = timeline.hints.listen(Topic::Run(run));
+    loop {
+        let Some(present) = tail.upgrade() else { break };
+        match more(&timeline, &owner, run, &present).await {
+            Ok(true) => {}
+            Ok(false) => {
+                if present.head.borrow().ended {
+                    break;
+                }
+                drop(present);
+                let _ = tokio::time::timeout(SLOW_LOOK, bell.heard()).await;
+            }
+            Err(error) => {
+                tracing::warn!(%run, ?error, "the timeline cannot be read just now");
+                drop(present);
+                tokio::time::sleep(SLOW_LOOK).await;
+            }
+        }
+    }
+    let mut tails = timeline.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if tails.get(&run).is_some_and(|tail| tail.strong_count() == 0) {
+        tails.remove(&run);
+    }
+}
+
+/// Reads the next rows; says whether there may be more at once.
+async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> crate::error::Result<bool> {
+    let after = tail.head.borrow().sequence;
+    let request = PageRequest { size: ROWS, after: Some(after), before: None, take: Take::First };
+    let mut conn = timeline.store.read().await?;
+    let page = event::page(&mut conn, owner, run, None, &request).await?;
+    let more = page.has_next_page;
+    tail.push(page.items);
+    Ok(more)
+}
