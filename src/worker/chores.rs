@@ -1,0 +1,195 @@
+//! What the worker does besides executing: each a loop until the worker stops.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+use super::{RENEWAL, Shop, execute::execute};
+use crate::{
+    app::session,
+    clock,
+    error::Result,
+    hint::{Listener, Topic},
+    model::{id::RunId, scope::Sweep},
+    store::lease::{self, Watched},
+    timeline::append,
+};
+
+/// The slow look at what bells ring for, in case a bell rang in another process.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+/// How often cancellations are looked for while runs are executed: they reach a tool within a second.
+const CANCELLATIONS: Duration = Duration::from_millis(400);
+/// How often leases are looked at.
+const WATCH: Duration = Duration::from_secs(2);
+/// How often sessions are looked at.
+const REAP: Duration = Duration::from_secs(5);
+
+/// Claims queued runs as long as there are places.
+pub(super) async fn claim(shop: Shop) {
+    let mut bell = shop.app.hints.listen(Topic::Queue);
+    loop {
+        let Some(place) = until_stopped(&shop, shop.places.clone().acquire_owned()).await else { return };
+        let Ok(place) = place else { return };
+        match claim_one(&shop).await {
+            Ok(Some(lease)) => execute(&shop, lease, place),
+            outcome => {
+                drop(place);
+                if let Err(error) = outcome {
+                    tracing::warn!(?error, "queued runs cannot be claimed just now");
+                }
+                if pause(&shop, Some(&mut bell), SLOW_LOOK).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn claim_one(shop: &Shop) -> Result<Option<crate::model::scope::RunLease>> {
+    let name = shop.name.clone();
+    let claimed = shop.app.store.write(move |tx| async move { append::start(tx, &name, clock::now()).await }.boxed());
+    let lease = claimed.await?;
+    if let Some(lease) = &lease {
+        shop.app.hints.ring(Topic::Run(lease.run_id()));
+    }
+    Ok(lease)
+}
+
+/// Renews the leases of the runs that are executed here.
+pub(super) async fn renew(shop: Shop) {
+    let every = RENEWAL.min(shop.setup.lease / 3);
+    while !pause(&shop, None, every).await {
+        let leases = shop.leases();
+        if leases.is_empty() {
+            continue;
+        }
+        let renewal = shop.app.store.write(move |tx| {
+            async move {
+                let mut lost = Vec::new();
+                for lease in leases {
+                    if !lease::renew(tx, &lease).await? {
+                        lost.push(lease.run_id());
+                    }
+                }
+                Ok(lost)
+            }
+            .boxed()
+        });
+        match renewal.await {
+            Ok(lost) => {
+                let held = shop.held();
+                lost.iter().filter_map(|run| held.get(run)).for_each(|held| held.stopped.cancel());
+            }
+            Err(error) => tracing::warn!(?error, "leases cannot be renewed just now"),
+        }
+    }
+}
+
+/// Tells the runs that are executed here that they are to stop.
+pub(super) async fn pass_on_cancellations(shop: Shop) {
+    let mut bell = shop.app.hints.listen(Topic::Cancellations);
+    while !pause(&shop, Some(&mut bell), CANCELLATIONS).await {
+        if shop.held().is_empty() {
+            continue;
+        }
+        match to_stop(&shop).await {
+            Ok(runs) => {
+                let held = shop.held();
+                runs.iter().filter_map(|run| held.get(run)).for_each(|held| held.cancelled.cancel());
+            }
+            Err(error) => tracing::warn!(?error, "cancellations cannot be looked for just now"),
+        }
+    }
+}
+
+async fn to_stop(shop: &Shop) -> Result<Vec<RunId>> {
+    lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await
+}
+
+/// Takes over runs whose holder handed them back, or whose lease did not move for its whole length on this worker's own
+/// clock. Nothing is taken early, least of all at the start.
+pub(super) async fn take_over(shop: Shop) {
+    let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
+    let every = WATCH.min(shop.setup.lease / 4);
+    loop {
+        match watch(&shop, &mut seen).await {
+            Ok(due) => {
+                for watched in due {
+                    let Ok(place) = shop.places.clone().try_acquire_owned() else { break };
+                    if let Err(error) = take_one(&shop, watched, place).await {
+                        tracing::warn!(?error, "a run cannot be taken over just now");
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(?error, "leases cannot be watched just now"),
+        }
+        if pause(&shop, None, every).await {
+            return;
+        }
+    }
+}
+
+/// The leases that may be taken over now; remembers the others with the time since when they stand still.
+async fn watch(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<Vec<Watched>> {
+    let leases = lease::watch(&mut shop.app.store.read().await?, &Sweep::new()).await?;
+    let now = Instant::now();
+    let mut due = Vec::new();
+    let mut still = HashMap::with_capacity(leases.len());
+    for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
+        let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
+        if lease.free || now.duration_since(since) >= shop.setup.lease {
+            due.push(lease.clone());
+        }
+        still.insert(lease.id, (lease, since));
+    }
+    *seen = still;
+    Ok(due)
+}
+
+async fn take_one(shop: &Shop, watched: Watched, place: OwnedSemaphorePermit) -> Result<()> {
+    let name = shop.name.clone();
+    let taken = shop
+        .app
+        .store
+        .write(move |tx| async move { append::resume(tx, &Sweep::new(), &watched, &name, clock::now()).await }.boxed());
+    if let Some(lease) = taken.await? {
+        tracing::info!(run = %lease.run_id(), "took a run over");
+        shop.app.hints.ring(Topic::Run(lease.run_id()));
+        execute(shop, lease, place);
+    }
+    Ok(())
+}
+
+/// Ends the sessions whose time is up.
+pub(super) async fn reap(shop: Shop) {
+    while !pause(&shop, None, REAP.min(shop.setup.lease)).await {
+        match session::expire_due(&shop.app, Sweep::new()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "workspace sessions reached the end of their time"),
+            Err(error) => tracing::warn!(?error, "expired sessions cannot be ended just now"),
+        }
+    }
+}
+
+/// Waits for a ring or for the slow look; says whether the worker stops.
+async fn pause(shop: &Shop, bell: Option<&mut Listener>, at_most: Duration) -> bool {
+    let heard = async {
+        match bell {
+            Some(bell) => bell.heard().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = shop.stop.cancelled() => true,
+        () = heard => false,
+        () = tokio::time::sleep(at_most) => false,
+    }
+}
+
+async fn until_stopped<T>(shop: &Shop, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = shop.stop.cancelled() => None,
+        done = wait => Some(done),
+    }
+}

@@ -1,0 +1,77 @@
+//! Executing one run.
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::{Held, Shop};
+use crate::{
+    agent::{Agent, End},
+    app::work::Desk,
+    error::{Kind, Result},
+    model::{event::RunFailed, run::RunFailure, scope::RunLease},
+};
+
+/// How often a run is taken up before it is given up: something about it ends its workers.
+const ATTEMPTS: i64 = 20;
+
+/// Executes the lease's run in a task of its own, in a place that is free again when it is over.
+pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit) {
+    let shop = shop.clone();
+    let (cancelled, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let held = Held { lease, cancelled: cancelled.clone(), stopped: stopped.clone() };
+    shop.held().insert(lease.run_id(), held);
+    shop.runs.clone().spawn(async move {
+        let _guard = Done { shop: &shop, lease };
+        let desk = Desk::new(shop.app.clone(), lease);
+        match work(&shop, &desk, cancelled, stopped).await {
+            Ok(End::Finished) => {}
+            Ok(End::Stopped) => hand_back(&desk).await,
+            Err(error) if error.kind() == Kind::Expired => {
+                tracing::info!(run = %lease.run_id(), "another worker has this run now");
+            }
+            Err(error) => {
+                tracing::warn!(run = %lease.run_id(), ?error, "a run could not go on and is left for another try");
+                hand_back(&desk).await;
+            }
+        }
+        drop(place);
+    });
+}
+
+async fn work(shop: &Shop, desk: &Desk, cancelled: CancellationToken, stopped: CancellationToken) -> Result<End> {
+    let Some(run) = desk.run().await? else { return Err(crate::timeline::append::lost()) };
+    let give_up = |code: &str, message: String| {
+        let failure = RunFailure { code: code.into(), message, retryable: true };
+        async move { desk.finish(RunFailed { failure }.into()).await.map(|()| End::Finished) }
+    };
+    if desk.lease().generation() > ATTEMPTS {
+        return give_up("TOO_MANY_ATTEMPTS", format!("{ATTEMPTS} workers took this run up and none ended it.")).await;
+    }
+    let Some(model) = shop.setup.models.iter().find(|model| model.name() == run.model) else {
+        return give_up("MODEL_UNAVAILABLE", format!("The model `{}` is not available here.", run.model)).await;
+    };
+    let agent = Agent { desk, model: model.as_ref(), limits: shop.setup.limits, cancelled, stopped };
+    agent.work().await
+}
+
+/// Hands a run back; if even that fails, its lease runs out.
+async fn hand_back(desk: &Desk) {
+    if let Err(error) = desk.hand_back().await {
+        tracing::warn!(run = %desk.lease().run_id(), ?error, "a run could not be handed back");
+    }
+}
+
+/// Forgets the lease when the task is over, however it ends, so that it is not renewed for nobody.
+struct Done<'a> {
+    shop: &'a Shop,
+    lease: RunLease,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        let mut held = self.shop.held();
+        if held.get(&self.lease.run_id()).is_some_and(|held| held.lease == self.lease) {
+            held.remove(&self.lease.run_id());
+        }
+    }
+}
