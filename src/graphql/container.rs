@@ -1,0 +1,303 @@
+//! How objects and lists of objects are answered.
+//!
+//! The engine's own container answers keys in the order in which fields finish, leaves out the key of a field that failed, and
+//! never lets a failure reach the parent. This one follows the GraphQL specification over the same derived `resolve_field`:
+//!
+//! - keys come in the order of the query; a key selected twice is resolved once, with both sub-selections merged;
+//! - a nullable field that fails is null, and its error is in the answer; the failure of a non-null field fails its object, and
+//!   so on up to the first nullable place. Errors below a place that became null are dropped, all but the one that explains it;
+//! - fields and rows wait at the same time, so loads of siblings reach a `DataLoader` as one batch.
+//!
+//! It works in two steps. A [`Plan`] says what a selection asks of one concrete type: fragments expanded, repeats merged, an
+//! answer prepared with its keys in place. All rows of a list share the plan of their type. Then each object runs its plan.
+//!
+//! A resolver that answers with objects returns a type of [`object`](super::object) or a connection, within `Option` and `Result` as
+//! it needs. Bare objects and `Vec`s of them would go through the engine's container. Two hooks of the engine are not called
+//! here, because the project uses neither: custom directives on fields, and `Extension::resolve`.
+
+use std::{borrow::Cow, ops::ControlFlow, pin::Pin, task::Poll};
+
+use async_graphql::{
+    ContainerType, ContextSelectionSet, Name, ObjectType, OutputType, Positioned, ServerError, ServerResult, Value,
+    indexmap::{IndexMap, map::Entry},
+    parser::types::{Field, Selection, SelectionSet},
+};
+
+/// The keys of one object's answer, in the order of the query.
+pub type Answer = IndexMap<Name, Value>;
+
+/// What a selection asks of one concrete type.
+pub struct Plan<'a> {
+    /// Every key of the answer in its place: null where a field will fill it, `__typename` filled in.
+    answer: Answer,
+    /// The fields to resolve, in ascending order of their places.
+    fields: Vec<PlannedField<'a>>,
+}
+
+/// A field of a plan. Owned only where sub-selections had to be merged.
+struct PlannedField<'a> {
+    place: usize,
+    field: Cow<'a, Positioned<Field>>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan for an object named `type_name` under the selection at `ctx`.
+    pub(super) fn new(ctx: &ContextSelectionSet<'a>, type_name: &str) -> Self {
+        let set: &'a SelectionSet = &ctx.item.node;
+        let mut plan =
+            Self { answer: Answer::with_capacity(set.items.len()), fields: Vec::with_capacity(set.items.len()) };
+        plan.collect(ctx, type_name, set, &mut Vec::new());
+        plan
+    }
+
+    /// The answer to fill in, for a plan that serves a single object.
+    pub(super) fn take_answer(&mut self) -> Answer {
+        std::mem::take(&mut self.answer)
+    }
+
+    /// Adds what `set` asks of `type_name`. A named fragment is visited once: a second visit could add nothing, and the work
+    /// stays linear in the size of the document.
+    fn collect(
+        &mut self,
+        ctx: &ContextSelectionSet<'a>,
+        type_name: &str,
+        set: &'a SelectionSet,
+        visited: &mut Vec<&'a Name>,
+    ) {
+        for selection in &set.items {
+            let (condition, set) = match &selection.node {
+                Selection::Field(field) => {
+                    self.add(type_name, field);
+                    continue;
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    // Validation has refused documents with unknown fragments.
+                    let Some(fragment) = ctx.query_env.fragments.get(name) else {
+                        continue;
+                    };
+                    if visited.contains(&name) {
+                        continue;
+                    }
+                    visited.push(name);
+                    let fragment = &fragment.node;
+                    (Some(&fragment.type_condition), &fragment.selection_set)
+                }
+                Selection::InlineFragment(fragment) => {
+                    let fragment = &fragment.node;
+                    (fragment.type_condition.as_ref(), &fragment.selection_set)
+                }
+            };
+            let applies = condition.is_none_or(|condition| {
+                let on = condition.node.on.node.as_str();
+                on == type_name
+                    || ctx.schema_env.registry.types.get(on).is_some_and(|on| on.is_possible_type(type_name))
+            });
+            if applies {
+                self.collect(ctx, type_name, &set.node, visited);
+            }
+        }
+    }
+
+    fn add(&mut self, type_name: &str, field: &'a Positioned<Field>) {
+        match self.answer.entry(field.node.response_key().node.clone()) {
+            Entry::Vacant(entry) if field.node.name.node == "__typename" => {
+                entry.insert(Value::String(type_name.to_owned()));
+            }
+            Entry::Vacant(entry) => {
+                let place = entry.index();
+                entry.insert(Value::Null);
+                let field = Cow::Borrowed(field);
+                self.fields.push(PlannedField { place, field });
+            }
+            Entry::Occupied(entry) => {
+                let place = entry.index();
+                let more = &field.node.selection_set.node.items;
+                if !more.is_empty()
+                    && let Ok(at) = self.fields.binary_search_by_key(&place, |field| field.place)
+                {
+                    let first = self.fields[at].field.to_mut();
+                    first.node.selection_set.node.items.extend_from_slice(more);
+                }
+            }
+        }
+    }
+}
+
+/// A type whose values are answered by this module's container.
+///
+/// Every object type is. An interface or a union gets it from [`concrete_types!`](crate::concrete_types), which hands the value
+/// on to its concrete object.
+pub trait ResolveObject: OutputType {
+    /// Answers one value.
+    ///
+    /// `plan` was made for the value's concrete type; `answer` is the plan's answer, to be filled in. Fails where a non-null
+    /// field failed; the error then carries that field's path.
+    fn resolve_object(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        plan: &Plan<'_>,
+        answer: Answer,
+    ) -> impl Future<Output = ServerResult<Value>> + Send;
+}
+
+impl<T: ObjectType> ResolveObject for T {
+    async fn resolve_object(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        plan: &Plan<'_>,
+        mut answer: Answer,
+    ) -> ServerResult<Value> {
+        let mut failure = None;
+        let fields = plan.fields.iter().map(|planned| async move {
+            let ctx = ctx.with_field(&planned.field);
+            let value = self.resolve_field(&ctx).await;
+            value.map_err(|error| match error.path.as_slice() {
+                // The engine gives no path to an argument that does not parse.
+                [] => ctx.set_error_path(error),
+                _ => error,
+            })
+        });
+        join(fields, |at, resolved| {
+            let PlannedField { place, field } = &plan.fields[at];
+            match resolved {
+                Ok(value) => answer[*place] = value.unwrap_or_default(),
+                Err(error) if is_non_null::<T>(ctx, &field.node.name.node) => {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+                Err(error) => ctx.add_error(error),
+            }
+            ControlFlow::Continue(())
+        })
+        .await;
+        match failure {
+            Some(error) => Err(explain(ctx, error)),
+            None => Ok(Value::Object(answer)),
+        }
+    }
+}
+
+fn is_non_null<T: ContainerType>(ctx: &ContextSelectionSet<'_>, field: &str) -> bool {
+    let types = &ctx.schema_env.registry.types;
+    types
+        .get(&*T::type_name())
+        .and_then(|parent| parent.field_by_name(field))
+        .is_some_and(|field| field.ty.ends_with('!'))
+}
+
+/// Makes `error` the only one that speaks of the place at `ctx` and below: the place is about to become null.
+fn explain(ctx: &ContextSelectionSet<'_>, error: ServerError) -> ServerError {
+    let place = ctx.set_error_path(ServerError::new("", None)).path;
+    if let Ok(mut errors) = ctx.query_env.errors.lock() {
+        errors.retain(|other| !other.path.starts_with(&place));
+    }
+    error
+}
+
+/// What becomes of a list when one of its rows fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailedRow {
+    /// The list fails: `[T!]`.
+    FailsTheList,
+    /// The row is null, and the error is in the answer: `[T]`.
+    IsNull,
+}
+
+/// Answers a list of objects, all at the same time. A row that is `None` is null.
+pub(super) async fn resolve_rows<'r, T: ResolveObject + 'r>(
+    ctx: &ContextSelectionSet<'_>,
+    rows: impl Iterator<Item = Option<&'r T>> + Send,
+    failed_row: FailedRow,
+) -> ServerResult<Value> {
+    let mut plans: Vec<(Cow<'static, str>, Plan<'_>)> = Vec::new();
+    let mut present: Vec<(usize, &'r T, usize)> = Vec::with_capacity(rows.size_hint().0);
+    let mut length = 0;
+    for row in rows {
+        if let Some(row) = row {
+            let type_name = row.introspection_type_name();
+            let plan = plans.iter().position(|(planned, _)| *planned == type_name).unwrap_or_else(|| {
+                let plan = Plan::new(ctx, &type_name);
+                plans.push((type_name, plan));
+                plans.len() - 1
+            });
+            present.push((length, row, plan));
+        }
+        length += 1;
+    }
+    let mut values = vec![Value::Null; length];
+    let mut failure = None;
+    let objects = present.iter().map(|(index, row, plan)| {
+        let plan = &plans[*plan].1;
+        async move { row.resolve_object(&ctx.with_index(*index), plan, plan.answer.clone()).await }
+    });
+    join(objects, |at, object| {
+        match object {
+            Ok(object) => values[present[at].0] = object,
+            Err(error) if failed_row == FailedRow::IsNull => ctx.add_error(error),
+            Err(error) => {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .await;
+    match failure {
+        Some(error) => Err(explain(ctx, error)),
+        None => Ok(Value::List(values)),
+    }
+}
+
+/// Runs `futures` at the same time and calls `finish` with the place of each and its output, as they end.
+///
+/// When `finish` breaks, those after that place are dropped, and those before it are still awaited. So the break that comes last
+/// is that of the first place in order, whatever the timing.
+///
+/// A future that does not wait costs no allocation of its own: it reuses that of the one before.
+async fn join<F: Future>(
+    futures: impl Iterator<Item = F>,
+    mut finish: impl FnMut(usize, F::Output) -> ControlFlow<()>,
+) {
+    let mut unstarted = Some(futures);
+    let mut waiting: Vec<(usize, Pin<Box<F>>)> = Vec::new();
+    std::future::poll_fn(|cx| {
+        if let Some(futures) = unstarted.take() {
+            let mut spare: Option<Pin<Box<F>>> = None;
+            for (at, future) in futures.enumerate() {
+                let mut future = match spare.take() {
+                    Some(mut spare) => {
+                        spare.set(future);
+                        spare
+                    }
+                    None => Box::pin(future),
+                };
+                match future.as_mut().poll(cx) {
+                    Poll::Pending => waiting.push((at, future)),
+                    Poll::Ready(output) => {
+                        if finish(at, output).is_break() {
+                            break;
+                        }
+                        spare = Some(future);
+                    }
+                }
+            }
+        } else {
+            let mut broken = false;
+            waiting.retain_mut(|(at, future)| {
+                if broken {
+                    return false;
+                }
+                match future.as_mut().poll(cx) {
+                    Poll::Pending => true,
+                    Poll::Ready(output) => {
+                        broken = finish(*at, output).is_break();
+                        false
+                    }
+                }
+            });
+        }
+        if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
