@@ -46,15 +46,18 @@ impl PageInfo {
 /// Counts the items of a whole list.
 type Count = dyn for<'a> Fn(&'a Context<'_>) -> BoxFuture<'a, Result<u64>> + Send + Sync;
 
-/// One page of a list of `N`, which is an object, an interface or a union.
-pub struct Connection<N> {
+/// One page of a list of `N`, which is an object, an interface or a union. A resolver returns it as it is.
+pub struct Connection<N>(Obj<Page<N>>);
+
+/// The object behind a connection.
+struct Page<N> {
     edges: Vec<Edge<N>>,
     page_info: PageInfo,
     total: Box<Count>,
 }
 
 /// An item of a list, with its place in it.
-pub struct Edge<N> {
+struct Edge<N> {
     cursor: String,
     node: Obj<N>,
 }
@@ -67,11 +70,25 @@ impl<N> Connection<N> {
         total: impl for<'a> Fn(&'a Context<'_>) -> BoxFuture<'a, Result<u64>> + Send + Sync + 'static,
     ) -> Self {
         let edges = edges.into_iter().map(|(cursor, node)| Edge { cursor, node: Obj(node) }).collect();
-        Self { edges, page_info, total: Box::new(total) }
+        Self(Obj(Page { edges, page_info, total: Box::new(total) }))
     }
 }
 
-impl<N: OutputType> TypeName for Connection<N> {
+impl<N: ResolveObject> OutputType for Connection<N> {
+    fn type_name() -> Cow<'static, str> {
+        <Page<N> as TypeName>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <Page<N> as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        self.0.resolve(ctx, field).await
+    }
+}
+
+impl<N: OutputType> TypeName for Page<N> {
     fn type_name() -> Cow<'static, str> {
         Cow::Owned(format!("{}Connection", N::type_name()))
     }
@@ -85,7 +102,7 @@ impl<N: OutputType> TypeName for Edge<N> {
 
 /// One page of a list.
 #[Object(name_type)]
-impl<N: ResolveObject> Connection<N> {
+impl<N: ResolveObject> Page<N> {
     /// The items of this page, each with its cursor.
     async fn edges(&self) -> Edges<'_, N> {
         Edges(&self.edges)

@@ -22,6 +22,7 @@ use async_graphql::{
     indexmap::{IndexMap, map::Entry},
     parser::types::{Field, Selection, SelectionSet},
 };
+use futures_util::future::BoxFuture;
 
 /// The keys of one object's answer, in the order of the query.
 pub type Answer = IndexMap<Name, Value>;
@@ -132,49 +133,55 @@ pub trait ResolveObject: OutputType {
     /// Answers one value.
     ///
     /// `plan` was made for the value's concrete type; `answer` is the plan's answer, to be filled in. Fails where a non-null
-    /// field failed; the error then carries that field's path.
-    fn resolve_object(
-        &self,
-        ctx: &ContextSelectionSet<'_>,
-        plan: &Plan<'_>,
+    /// field failed; the error then carries that field's path. Boxed, because types refer to each other in circles.
+    fn resolve_object<'r>(
+        &'r self,
+        ctx: &'r ContextSelectionSet<'r>,
+        plan: &'r Plan<'r>,
         answer: Answer,
-    ) -> impl Future<Output = ServerResult<Value>> + Send;
+    ) -> BoxFuture<'r, ServerResult<Value>>;
 }
 
 impl<T: ObjectType> ResolveObject for T {
-    async fn resolve_object(
-        &self,
-        ctx: &ContextSelectionSet<'_>,
-        plan: &Plan<'_>,
-        mut answer: Answer,
-    ) -> ServerResult<Value> {
-        let mut failure = None;
-        let fields = plan.fields.iter().map(|planned| async move {
-            let ctx = ctx.with_field(&planned.field);
-            let value = self.resolve_field(&ctx).await;
-            value.map_err(|error| match error.path.as_slice() {
-                // The engine gives no path to an argument that does not parse.
-                [] => ctx.set_error_path(error),
-                _ => error,
-            })
-        });
-        join(fields, |at, resolved| {
-            let PlannedField { place, field } = &plan.fields[at];
-            match resolved {
-                Ok(value) => answer[*place] = value.unwrap_or_default(),
-                Err(error) if is_non_null::<T>(ctx, &field.node.name.node) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-                Err(error) => ctx.add_error(error),
+    fn resolve_object<'r>(
+        &'r self,
+        ctx: &'r ContextSelectionSet<'r>,
+        plan: &'r Plan<'r>,
+        answer: Answer,
+    ) -> BoxFuture<'r, ServerResult<Value>> {
+        Box::pin(resolve_fields(self, ctx, plan, answer))
+    }
+}
+
+async fn resolve_fields<'r, T: ObjectType>(
+    object: &'r T,
+    ctx: &'r ContextSelectionSet<'r>,
+    plan: &'r Plan<'r>,
+    mut answer: Answer,
+) -> ServerResult<Value> {
+    let mut failure = None;
+    let fields = plan.fields.iter().map(|planned| async move {
+        let ctx = ctx.with_field(&planned.field);
+        let value = object.resolve_field(&ctx).await;
+        // The engine gives no path to an argument that does not parse.
+        value.map_err(|error| if error.path.is_empty() { ctx.set_error_path(error) } else { error })
+    });
+    join(fields, |at, resolved| {
+        let PlannedField { place, field } = &plan.fields[at];
+        match resolved {
+            Ok(value) => answer[*place] = value.unwrap_or_default(),
+            Err(error) if is_non_null::<T>(ctx, &field.node.name.node) => {
+                failure = Some(error);
+                return ControlFlow::Break(());
             }
-            ControlFlow::Continue(())
-        })
-        .await;
-        match failure {
-            Some(error) => Err(explain(ctx, error)),
-            None => Ok(Value::Object(answer)),
+            Err(error) => ctx.add_error(error),
         }
+        ControlFlow::Continue(())
+    })
+    .await;
+    match failure {
+        Some(error) => Err(explain(ctx, error)),
+        None => Ok(Value::Object(answer)),
     }
 }
 

@@ -36,15 +36,15 @@
 macro_rules! concrete_types {
     ($enum:ty: $($variant:ident),+ $(,)?) => {
         impl $crate::graphql::container::ResolveObject for $enum {
-            async fn resolve_object(
-                &self,
-                ctx: &::async_graphql::ContextSelectionSet<'_>,
-                plan: &$crate::graphql::container::Plan<'_>,
+            fn resolve_object<'r>(
+                &'r self,
+                ctx: &'r ::async_graphql::ContextSelectionSet<'r>,
+                plan: &'r $crate::graphql::container::Plan<'r>,
                 answer: $crate::graphql::container::Answer,
-            ) -> ::async_graphql::ServerResult<::async_graphql::Value> {
+            ) -> ::futures_util::future::BoxFuture<'r, ::async_graphql::ServerResult<::async_graphql::Value>> {
                 match self {
                     $(Self::$variant(object) => {
-                        $crate::graphql::container::ResolveObject::resolve_object(object, ctx, plan, answer).await
+                        $crate::graphql::container::ResolveObject::resolve_object(object, ctx, plan, answer)
                     })+
                 }
             }

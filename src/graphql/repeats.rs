@@ -80,8 +80,9 @@ impl<'d> RootFields<'d> {
                         Some(fragment) if self.expanded.insert(name) => {
                             (Some(&fragment.node.type_condition), &fragment.node.selection_set)
                         }
-                        // A second visit adds nothing.
+                        // A second visit adds nothing, but the engine would make it.
                         Some(_) => {
+                            self.needs_merge = true;
                             self.parts.push(Part::Directives(selection.pos, directives));
                             continue;
                         }

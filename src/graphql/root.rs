@@ -14,8 +14,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::{
-    Data, Executor, Name, ObjectType, PathSegment, Pos, Request, Response, Schema, ServerError,
-    SubscriptionType, Value, Variables,
+    Data, Executor, Name, ObjectType, PathSegment, Pos, Request, Response, Schema, ServerError, SubscriptionType,
+    Value, Variables,
     indexmap::IndexMap,
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     registry::{MetaType, Registry},
