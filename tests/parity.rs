@@ -61,6 +61,27 @@ async fn answers_equal_those_of_the_reference() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+#[tokio::test]
+async fn errors_come_in_the_order_of_the_query() {
+    let query =
+        "{ things { fails(ms: 9) b: fails(ms: 1) } thing { fails child { failsHard(ms: 4) } } x: fails(ms: 5) fails }";
+    let response = Engine::new(schema::schema()).execute(Request::new(query)).await;
+    let paths: Vec<_> = response.errors.iter().map(|error| json!(error.path).to_string()).collect();
+    let expected = [
+        r#"["things",0,"fails"]"#,
+        r#"["things",0,"b"]"#,
+        r#"["things",1,"fails"]"#,
+        r#"["things",1,"b"]"#,
+        r#"["things",2,"fails"]"#,
+        r#"["things",2,"b"]"#,
+        r#"["thing","fails"]"#,
+        r#"["thing","child","failsHard"]"#,
+        r#"["x"]"#,
+        r#"["fails"]"#,
+    ];
+    assert_eq!(paths, expected);
+}
+
 /// An answer of the reference. Its data is text, so that the order of keys is kept.
 #[derive(Deserialize)]
 struct Reference {
@@ -82,7 +103,7 @@ async fn reference(sdl: &str, documents: &str) -> Vec<Reference> {
     let mut stdin = node.stdin.take().expect("stdin is piped");
     stdin.write_all(input.as_bytes()).await.expect("node reads");
     drop(stdin);
-    let output = tokio::time::timeout(Duration::from_secs(60), node.wait_with_output());
+    let output = tokio::time::timeout(Duration::from_mins(1), node.wait_with_output());
     let output = output.await.expect("node ends in time").expect("node ends");
     assert!(output.status.success(), "the reference failed (see above); it needs `npm install` in tests/audit");
     serde_json::from_slice(&output.stdout).expect("the answers are JSON")

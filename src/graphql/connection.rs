@@ -52,7 +52,7 @@ pub struct Connection<N>(Obj<Page<N>>);
 /// The object behind a connection.
 struct Page<N> {
     edges: Vec<Edge<N>>,
-    page_info: PageInfo,
+    info: PageInfo,
     total: Box<Count>,
 }
 
@@ -70,7 +70,7 @@ impl<N> Connection<N> {
         total: impl for<'a> Fn(&'a Context<'_>) -> BoxFuture<'a, Result<u64>> + Send + Sync + 'static,
     ) -> Self {
         let edges = edges.into_iter().map(|(cursor, node)| Edge { cursor, node: Obj(node) }).collect();
-        Self(Obj(Page { edges, page_info, total: Box::new(total) }))
+        Self(Obj(Page { edges, info: page_info, total: Box::new(total) }))
     }
 }
 
@@ -115,7 +115,7 @@ impl<N: ResolveObject> Page<N> {
 
     /// Where this page lies in the list.
     async fn page_info(&self) -> Obj<&PageInfo> {
-        Obj(&self.page_info)
+        Obj(&self.info)
     }
 
     /// How many items the whole list has under the same filter. Counted only when it is selected.
@@ -169,5 +169,82 @@ impl<N: ResolveObject> OutputType for Nodes<'_, N> {
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
         resolve_rows(ctx, self.0.iter().map(|edge| Some(&edge.node.0)), FailedRow::FailsTheList).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use async_graphql::{EmptyMutation, EmptySubscription, Schema};
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[derive(SimpleObject)]
+    struct Project {
+        name: String,
+    }
+
+    struct Query(Arc<AtomicU32>);
+
+    #[Object]
+    impl Query {
+        async fn projects(&self) -> Connection<Project> {
+            let edges = vec![("1".to_owned(), Project { name: "one".to_owned() })];
+            let page_info = PageInfo::of(&edges, false, true);
+            let counts = Arc::clone(&self.0);
+            Connection::new(edges, page_info, move |_| {
+                counts.fetch_add(1, Ordering::Relaxed);
+                async { Ok(7) }.boxed()
+            })
+        }
+    }
+
+    async fn ask(query: &str) -> (String, u32) {
+        let counts = Arc::new(AtomicU32::new(0));
+        let schema = Schema::new(Query(Arc::clone(&counts)), EmptyMutation, EmptySubscription);
+        let response = schema.execute(query).await;
+        assert!(response.errors.is_empty(), "{:?}", response.errors);
+        (response.data.to_string(), counts.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_total_that_is_not_selected_is_not_counted() {
+        let (data, counts) =
+            ask("{ projects { edges { cursor node { name } } nodes { name } pageInfo { endCursor } } }").await;
+        let expected = r#"{projects: {edges: [{cursor: "1", node: {name: "one"}}], nodes: [{name: "one"}], pageInfo: {endCursor: "1"}}}"#;
+        assert_eq!((data.as_str(), counts), (expected, 0));
+    }
+
+    #[tokio::test]
+    async fn a_total_that_is_selected_is_counted_once() {
+        let (data, counts) =
+            ask("{ projects { totalCount ...F } } fragment F on ProjectConnection { totalCount }").await;
+        assert_eq!((data.as_str(), counts), ("{projects: {totalCount: 7}}", 1));
+    }
+
+    #[test]
+    fn types_are_named_after_the_node_and_described() {
+        let sdl = Schema::new(Query(Arc::default()), EmptyMutation, EmptySubscription).sdl();
+        for line in [
+            "type ProjectConnection {",
+            "edges: [ProjectEdge!]!",
+            "nodes: [Project!]!",
+            "pageInfo: PageInfo!",
+            "totalCount: UInt53!",
+            "type ProjectEdge {",
+            "cursor: String!",
+            "node: Project!",
+            "projects: ProjectConnection!",
+        ] {
+            assert!(sdl.contains(line), "{line} is missing in\n{sdl}");
+        }
+        let (_, connection) = sdl.split_once("type ProjectConnection {").unwrap_or_default();
+        let (fields, _) = connection.split_once('}').unwrap_or_default();
+        assert_eq!(fields.matches("\"\"\"").count(), 8, "a description for each of the four fields:{fields}");
     }
 }

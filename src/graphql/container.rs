@@ -17,113 +17,10 @@
 
 use std::{borrow::Cow, ops::ControlFlow, pin::Pin, task::Poll};
 
-use async_graphql::{
-    ContainerType, ContextSelectionSet, Name, ObjectType, OutputType, Positioned, ServerError, ServerResult, Value,
-    indexmap::{IndexMap, map::Entry},
-    parser::types::{Field, Selection, SelectionSet},
-};
+use async_graphql::{ContainerType, ContextSelectionSet, ObjectType, OutputType, ServerError, ServerResult, Value};
 use futures_util::future::BoxFuture;
 
-/// The keys of one object's answer, in the order of the query.
-pub type Answer = IndexMap<Name, Value>;
-
-/// What a selection asks of one concrete type.
-pub struct Plan<'a> {
-    /// Every key of the answer in its place: null where a field will fill it, `__typename` filled in.
-    answer: Answer,
-    /// The fields to resolve, in ascending order of their places.
-    fields: Vec<PlannedField<'a>>,
-}
-
-/// A field of a plan. Owned only where sub-selections had to be merged.
-struct PlannedField<'a> {
-    place: usize,
-    field: Cow<'a, Positioned<Field>>,
-}
-
-impl<'a> Plan<'a> {
-    /// The plan for an object named `type_name` under the selection at `ctx`.
-    pub(super) fn new(ctx: &ContextSelectionSet<'a>, type_name: &str) -> Self {
-        let set: &'a SelectionSet = &ctx.item.node;
-        let mut plan =
-            Self { answer: Answer::with_capacity(set.items.len()), fields: Vec::with_capacity(set.items.len()) };
-        plan.collect(ctx, type_name, set, &mut Vec::new());
-        plan
-    }
-
-    /// The answer to fill in, for a plan that serves a single object.
-    pub(super) fn take_answer(&mut self) -> Answer {
-        std::mem::take(&mut self.answer)
-    }
-
-    /// Adds what `set` asks of `type_name`. A named fragment is visited once: a second visit could add nothing, and the work
-    /// stays linear in the size of the document.
-    fn collect(
-        &mut self,
-        ctx: &ContextSelectionSet<'a>,
-        type_name: &str,
-        set: &'a SelectionSet,
-        visited: &mut Vec<&'a Name>,
-    ) {
-        for selection in &set.items {
-            let (condition, set) = match &selection.node {
-                Selection::Field(field) => {
-                    self.add(type_name, field);
-                    continue;
-                }
-                Selection::FragmentSpread(spread) => {
-                    let name = &spread.node.fragment_name.node;
-                    // Validation has refused documents with unknown fragments.
-                    let Some(fragment) = ctx.query_env.fragments.get(name) else {
-                        continue;
-                    };
-                    if visited.contains(&name) {
-                        continue;
-                    }
-                    visited.push(name);
-                    let fragment = &fragment.node;
-                    (Some(&fragment.type_condition), &fragment.selection_set)
-                }
-                Selection::InlineFragment(fragment) => {
-                    let fragment = &fragment.node;
-                    (fragment.type_condition.as_ref(), &fragment.selection_set)
-                }
-            };
-            let applies = condition.is_none_or(|condition| {
-                let on = condition.node.on.node.as_str();
-                on == type_name
-                    || ctx.schema_env.registry.types.get(on).is_some_and(|on| on.is_possible_type(type_name))
-            });
-            if applies {
-                self.collect(ctx, type_name, &set.node, visited);
-            }
-        }
-    }
-
-    fn add(&mut self, type_name: &str, field: &'a Positioned<Field>) {
-        match self.answer.entry(field.node.response_key().node.clone()) {
-            Entry::Vacant(entry) if field.node.name.node == "__typename" => {
-                entry.insert(Value::String(type_name.to_owned()));
-            }
-            Entry::Vacant(entry) => {
-                let place = entry.index();
-                entry.insert(Value::Null);
-                let field = Cow::Borrowed(field);
-                self.fields.push(PlannedField { place, field });
-            }
-            Entry::Occupied(entry) => {
-                let place = entry.index();
-                let more = &field.node.selection_set.node.items;
-                if !more.is_empty()
-                    && let Ok(at) = self.fields.binary_search_by_key(&place, |field| field.place)
-                {
-                    let first = self.fields[at].field.to_mut();
-                    first.node.selection_set.node.items.extend_from_slice(more);
-                }
-            }
-        }
-    }
-}
+use super::plan::{Answer, Plan, PlannedField};
 
 /// A type whose values are answered by this module's container.
 ///
@@ -307,4 +204,115 @@ async fn join<F: Future>(
         if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashMap,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use async_graphql::{
+        ComplexObject, Context, EmptyMutation, EmptySubscription, Error, Object, Result, Schema, SimpleObject, Union,
+        dataloader::{DataLoader, Loader},
+    };
+
+    use crate::graphql::object::{Obj, Rows};
+
+    /// Remembers every batch that it was asked for.
+    struct Names(Arc<Mutex<Vec<usize>>>);
+
+    impl Loader<u32> for Names {
+        type Value = String;
+        type Error = Error;
+
+        async fn load(&self, keys: &[u32]) -> Result<HashMap<u32, String>> {
+            if let Ok(mut batches) = self.0.lock() {
+                batches.push(keys.len());
+            }
+            Ok(keys.iter().map(|key| (*key, format!("name {key}"))).collect())
+        }
+    }
+
+    #[derive(SimpleObject)]
+    #[graphql(complex)]
+    struct Item {
+        number: u32,
+    }
+
+    #[ComplexObject]
+    impl Item {
+        async fn name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+            ctx.data::<DataLoader<Names>>()?.load_one(self.number).await
+        }
+        async fn next(&self) -> Obj<Item> {
+            Obj(Item { number: self.number + 100 })
+        }
+        async fn slow(&self) -> u32 {
+            tokio::time::sleep(Duration::from_millis(u64::from(9 - self.number))).await;
+            self.number
+        }
+    }
+
+    #[derive(SimpleObject)]
+    struct Other {
+        text: String,
+    }
+
+    #[derive(Union)]
+    enum Thing {
+        Item(Item),
+        Other(Other),
+    }
+
+    crate::concrete_types!(Thing: Item, Other);
+
+    struct Query;
+
+    #[Object]
+    impl Query {
+        async fn items(&self) -> Rows<Item> {
+            (0..5).map(|number| Item { number }).collect()
+        }
+        async fn things(&self) -> Rows<Thing> {
+            vec![Thing::Item(Item { number: 1 }), Thing::Other(Other { text: "text".into() })].into()
+        }
+    }
+
+    async fn ask(query: &str) -> (String, Vec<usize>) {
+        let batches = Arc::default();
+        let names = DataLoader::new(Names(Arc::clone(&batches)), tokio::spawn).delay(Duration::ZERO);
+        let schema = Schema::build(Query, EmptyMutation, EmptySubscription).data(names).finish();
+        let response = schema.execute(query).await;
+        assert!(response.errors.is_empty(), "{:?}", response.errors);
+        let batches = batches.lock().map(|batches| batches.clone()).unwrap_or_default();
+        (response.data.to_string(), batches)
+    }
+
+    #[tokio::test]
+    async fn loads_of_siblings_are_one_batch() {
+        let (data, batches) = ask("{ items { name } }").await;
+        assert!(data.contains(r#"{name: "name 4"}"#), "{data}");
+        assert_eq!(batches, [5]);
+    }
+
+    #[tokio::test]
+    async fn loads_of_one_level_are_one_batch() {
+        let (_, batches) = ask("{ items { name next { name next { name } } } }").await;
+        assert_eq!(batches, [15]);
+    }
+
+    #[tokio::test]
+    async fn rows_keep_their_order_however_long_they_take() {
+        let (data, _) = ask("{ items { slow } }").await;
+        assert_eq!(data, "{items: [{slow: 0}, {slow: 1}, {slow: 2}, {slow: 3}, {slow: 4}]}");
+    }
+
+    #[tokio::test]
+    async fn each_row_of_a_union_has_the_plan_of_its_type() {
+        let (data, _) = ask("{ things { ... on Other { text } ... on Item { number } __typename } }").await;
+        assert_eq!(data, r#"{things: [{number: 1, __typename: "Item"}, {text: "text", __typename: "Other"}]}"#);
+    }
 }

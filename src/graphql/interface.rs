@@ -39,8 +39,8 @@ macro_rules! concrete_types {
             fn resolve_object<'r>(
                 &'r self,
                 ctx: &'r ::async_graphql::ContextSelectionSet<'r>,
-                plan: &'r $crate::graphql::container::Plan<'r>,
-                answer: $crate::graphql::container::Answer,
+                plan: &'r $crate::graphql::plan::Plan<'r>,
+                answer: $crate::graphql::plan::Answer,
             ) -> ::futures_util::future::BoxFuture<'r, ::async_graphql::ServerResult<::async_graphql::Value>> {
                 match self {
                     $(Self::$variant(object) => {

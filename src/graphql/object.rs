@@ -1,7 +1,7 @@
 //! The types that resolvers return: one object, or a list of them.
 //!
-//! They carry values to the container in [`container`](super::container). Each may be wrapped in `Option` and in `Result`, and each works
-//! for objects and, by way of [`concrete_types!`](crate::concrete_types), for interfaces and unions.
+//! They carry values to our [`container`](super::container). Each may be wrapped in `Option` and in `Result`. Each works for objects
+//! and, by way of [`concrete_types!`](crate::concrete_types), for interfaces and unions.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,10 @@ use async_graphql::{
     ContextSelectionSet, Error, OutputType, Positioned, ServerResult, Value, parser::types::Field, registry::Registry,
 };
 
-use super::container::{FailedRow, Plan, ResolveObject, resolve_rows};
+use super::{
+    container::{FailedRow, ResolveObject, resolve_rows},
+    plan::Plan,
+};
 
 /// One object: `T!`, or `T` as `Option<Obj<T>>`.
 #[derive(Clone, Debug)]

@@ -28,6 +28,10 @@ pub(super) struct RootFields<'d> {
     parts: Vec<Part<'d>>,
     /// The fragments that were expanded.
     expanded: HashSet<&'d Name>,
+    /// The fragments that the walk is in.
+    open: Vec<&'d Name>,
+    /// Whether a fragment spreads itself: for validation to refuse.
+    is_cyclic: bool,
 }
 
 /// What stands at the root once fragments are expanded.
@@ -54,8 +58,14 @@ impl<'d> RootFields<'d> {
         root_type: &str,
         variables: &Variables,
     ) -> Self {
-        let mut root =
-            Self { fields: IndexMap::new(), needs_merge: false, parts: Vec::new(), expanded: HashSet::new() };
+        let mut root = Self {
+            fields: IndexMap::new(),
+            needs_merge: false,
+            parts: Vec::new(),
+            expanded: HashSet::new(),
+            open: Vec::new(),
+            is_cyclic: false,
+        };
         let is_subscription = operation.ty == OperationType::Subscription;
         let walk = Walk { fragments: &document.fragments, root_type, variables, is_subscription };
         root.walk(&walk, &operation.selection_set.node);
@@ -83,6 +93,7 @@ impl<'d> RootFields<'d> {
                         // A second visit adds nothing, but the engine would make it.
                         Some(_) => {
                             self.needs_merge = true;
+                            self.is_cyclic |= self.open.contains(&name);
                             self.parts.push(Part::Directives(selection.pos, directives));
                             continue;
                         }
@@ -103,7 +114,12 @@ impl<'d> RootFields<'d> {
             }
             self.needs_merge |= walk.is_subscription;
             self.parts.push(Part::Directives(selection.pos, directives));
+            let depth = self.open.len();
+            if let Selection::FragmentSpread(spread) = &selection.node {
+                self.open.push(&spread.node.fragment_name.node);
+            }
             self.walk(walk, &set.node);
+            self.open.truncate(depth);
         }
     }
 
@@ -117,13 +133,16 @@ impl<'d> RootFields<'d> {
         }
     }
 
-    /// `document` with each root key of `operation` once. Nothing where fields of one key differ in name or arguments: that is for
-    /// validation to refuse.
+    /// `document` with each root key of `operation` once. Nothing where fields of one key differ in name or arguments, or a
+    /// fragment spreads itself: that is for validation to refuse.
     pub(super) fn merged(
         &self,
         document: &ExecutableDocument,
         operation: &OperationDefinition,
     ) -> Option<ExecutableDocument> {
+        if self.is_cyclic {
+            return None;
+        }
         let mut fields: IndexMap<&Name, Positioned<Field>> = IndexMap::new();
         let mut others = Vec::new();
         for part in &self.parts {

@@ -22,7 +22,7 @@ use async_graphql::{
 };
 use futures_util::{StreamExt as _, stream::BoxStream};
 
-use super::{container::Answer, repeats::RootFields};
+use super::{plan::Answer, repeats::RootFields};
 
 /// An executor whose answers have their root as the specification wants it. Cheap to clone.
 #[derive(Clone)]
@@ -273,3 +273,6 @@ fn place_of(error: &ServerError, data: &Value) -> Vec<usize> {
     }
     place
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ impl From<u32> for UInt53 {
 
 /// A whole number from 0 to 2^53 - 1, as a JSON number. Sizes, counters and durations are of this type; a field's name carries
 /// its unit. JavaScript reads every such number exactly, where `Int` ends at 2^31 - 1.
-#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
+#[Scalar(name = "UInt53", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::Number(number) = &value else {
