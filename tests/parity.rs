@@ -135,11 +135,11 @@ fn compare_errors(document: &Document, data: &str, ours: &Value, theirs: &Value)
     None
 }
 
-/// The place that is null because of an error at `path`.
+/// The place that is null because of an error at `path`. Empty for an error without one.
 fn null_place(data: &Value, path: &Value) -> String {
     let mut value = data;
     let mut place = String::new();
-    for segment in path.as_array().expect("an error of a field has a path") {
+    for segment in path.as_array().into_iter().flatten() {
         if value.is_null() {
             break;
         }

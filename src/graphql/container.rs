@@ -215,7 +215,8 @@ mod tests {
     };
 
     use async_graphql::{
-        ComplexObject, Context, EmptyMutation, EmptySubscription, Error, Object, Result, Schema, SimpleObject, Union,
+        ComplexObject, Context, EmptyMutation, EmptySubscription, Error, Interface, Object, Result, Schema,
+        SimpleObject, Union,
         dataloader::{DataLoader, Loader},
     };
 
@@ -269,10 +270,35 @@ mod tests {
 
     crate::concrete_types!(Thing: Item, Other);
 
+    #[derive(SimpleObject)]
+    #[graphql(complex)]
+    struct Link {
+        text: String,
+    }
+
+    #[ComplexObject]
+    impl Link {
+        async fn next(&self) -> Result<Obj<Item>> {
+            Ok(Obj(Item { number: 7 }))
+        }
+    }
+
+    #[derive(Interface)]
+    #[graphql(field(name = "next", ty = "Obj<Item>"))]
+    enum Linked {
+        Item(Item),
+        Link(Link),
+    }
+
+    crate::concrete_types!(Linked: Item, Link);
+
     struct Query;
 
     #[Object]
     impl Query {
+        async fn linked(&self) -> Rows<Linked> {
+            vec![Linked::Link(Link { text: "text".into() }), Linked::Item(Item { number: 1 })].into()
+        }
         async fn items(&self) -> Rows<Item> {
             (0..5).map(|number| Item { number }).collect()
         }
@@ -308,6 +334,12 @@ mod tests {
     async fn rows_keep_their_order_however_long_they_take() {
         let (data, _) = ask("{ items { slow } }").await;
         assert_eq!(data, "{items: [{slow: 0}, {slow: 1}, {slow: 2}, {slow: 3}, {slow: 4}]}");
+    }
+
+    #[tokio::test]
+    async fn an_interface_may_have_objects_as_fields() {
+        let (data, _) = ask("{ linked { next { number } ... on Link { text } } }").await;
+        assert_eq!(data, r#"{linked: [{next: {number: 7}, text: "text"}, {next: {number: 101}}]}"#);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! Fragments are expanded, repeated keys are merged, and the answer is laid out with its keys in place. `@skip` and `@include` have
 //! been taken out by the engine before.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use async_graphql::{
     ContextSelectionSet, Name, Positioned, Value,
@@ -35,7 +35,7 @@ impl<'a> Plan<'a> {
         let set: &'a SelectionSet = &ctx.item.node;
         let mut plan =
             Self { answer: Answer::with_capacity(set.items.len()), fields: Vec::with_capacity(set.items.len()) };
-        plan.collect(ctx, type_name, set, &mut Vec::new());
+        plan.collect(ctx, type_name, set, &mut HashSet::new());
         plan
     }
 
@@ -51,7 +51,7 @@ impl<'a> Plan<'a> {
         ctx: &ContextSelectionSet<'a>,
         type_name: &str,
         set: &'a SelectionSet,
-        visited: &mut Vec<&'a Name>,
+        visited: &mut HashSet<&'a Name>,
     ) {
         for selection in &set.items {
             let (condition, set) = match &selection.node {
@@ -65,10 +65,9 @@ impl<'a> Plan<'a> {
                     let Some(fragment) = ctx.query_env.fragments.get(name) else {
                         continue;
                     };
-                    if visited.contains(&name) {
+                    if !visited.insert(name) {
                         continue;
                     }
-                    visited.push(name);
                     let fragment = &fragment.node;
                     (Some(&fragment.type_condition), &fragment.selection_set)
                 }

@@ -4,7 +4,7 @@
 //! at which fields finish and leaves out the key of one that failed. [`Engine`] wraps an executor and mends that:
 //!
 //! - before execution it reads the document's root keys (the request keeps the parsed document, so nothing is parsed twice), lets
-//!   [`repeats`](super::repeats) merge a root field that is selected twice, which the engine would run twice, and fills in the
+//!   `repeats` merge a root field that is selected twice, which the engine would run twice, and fills in the
 //!   defaults of variables, which the engine forgets when it decides `@skip` and `@include`;
 //! - after execution it puts the keys in the order of the query, null where a nullable root field failed, null for the whole data
 //!   where a non-null one did, and the errors in the order of the places that they speak of.
@@ -104,7 +104,7 @@ impl<E> Engine<E> {
     /// no such operation: the engine then refuses it.
     fn expect(&self, request: &mut Request) -> Option<Expected> {
         let mut variables = std::mem::take(&mut request.variables);
-        let operation_name = request.operation_name.clone();
+        let operation_name = request.operation_name.take();
         let expected = request.parsed_query().ok().and_then(|document| {
             let operation = select(document, operation_name.as_deref())?;
             fill_defaults(operation, &mut variables);
@@ -124,6 +124,7 @@ impl<E> Engine<E> {
             Some((expected, merged))
         });
         request.variables = variables;
+        request.operation_name = operation_name;
         let (expected, merged) = expected?;
         if let Some(document) = merged {
             request.set_parsed_query(document);
