@@ -37,7 +37,7 @@ impl From<usize> for UInt53 {
     }
 }
 
-#[Scalar]
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
@@ -52,5 +52,27 @@ impl ScalarType for UInt53 {
 
     fn to_value(&self) -> Value {
         Value::Number(self.0.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::Number;
+
+    use super::*;
+
+    fn parse(number: impl Into<Number>) -> Option<u64> {
+        UInt53::parse(Value::Number(number.into())).ok().map(UInt53::as_u64)
+    }
+
+    #[test]
+    fn takes_what_javascript_reads_exactly() {
+        assert_eq!(parse(0_u64), Some(0));
+        assert_eq!(parse(UInt53::MAX), Some((1 << 53) - 1));
+        assert_eq!(parse(1_u64 << 53), None);
+        assert_eq!(parse(-1_i64), None);
+        assert_eq!(Number::from_f64(1.5).and_then(parse), None);
+        assert!(UInt53::parse(Value::String("1".to_owned())).is_err());
+        assert_eq!(UInt53::from(u64::MAX).as_u64(), UInt53::MAX);
     }
 }
