@@ -23,6 +23,8 @@ const WORTH_QUOTING: f32 = 0.35;
 const MOST_NAMED: usize = 10;
 /// Bytes of a prompt that are repeated in the brief.
 const MOST_PROMPT: usize = 300;
+/// Bytes of a heading, or of another line of context, that are shown with a quotation.
+const MOST_CONTEXT: usize = 80;
 /// Bytes of the brief's name before its ending.
 const MOST_NAME: usize = 60;
 /// Words of the prompt in the brief's name.
@@ -88,6 +90,7 @@ pub(super) enum SaveOutcome {
 /// What was found, ready to be written down.
 pub(super) struct Findings<'a> {
     prompt: &'a str,
+    asks_for_summary: bool,
     reading: &'a Reading,
     quotations: Vec<Quotation<'a>>,
     passages: usize,
@@ -108,12 +111,24 @@ impl<'a> Findings<'a> {
             ranking.hits.iter().filter(worth).take(IN_BRIEF).map(|hit| Quotation(hit.passage.clone())).collect();
         let absent = question.words.iter().zip(&ranking.found_in).filter(|(_, found)| **found == 0);
         let absent = absent.map(|(word, _)| word.surface.clone()).collect();
-        Self { prompt, reading, quotations, passages: passages.len(), absent }
+        Self {
+            prompt,
+            asks_for_summary: question.asks_for_summary,
+            reading,
+            quotations,
+            passages: passages.len(),
+            absent,
+        }
     }
 
     /// The answer: the best passages, what is missing, and where the brief is.
     pub fn answer(&self, saved: &SaveOutcome) -> String {
         let mut text = format!("{WHAT_I_AM}\n\n");
+        if self.asks_for_summary {
+            text.push_str(
+                "I cannot summarise; only a language model can. Ask me where the documents speak of something.\n\n",
+            );
+        }
         if self.quotations.is_empty() {
             let _ = writeln!(text, "{}\n", self.no_match());
         } else {
@@ -141,10 +156,9 @@ impl<'a> Findings<'a> {
     /// The brief, in Markdown.
     pub fn brief(&self) -> String {
         let prompt = self.prompt.split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown = clip(&prompt, MOST_PROMPT);
-        let ellipsis = if shown.len() < prompt.len() { " …" } else { "" };
+        let shown = shortened(&prompt, MOST_PROMPT);
         let mut text = format!(
-            "# Brief\n\nPrompt: {shown}{ellipsis}\n\nMade by `{NAME}`, which is not a language model. It ranks passages by \
+            "# Brief\n\nPrompt: {shown}\n\nMade by `{NAME}`, which is not a language model. It ranks passages by \
              the words that they share with the prompt and quotes them word for word. It draws no conclusions; the \
              passages speak for themselves.\n\n## Passages\n\n"
         );
@@ -202,7 +216,8 @@ impl fmt::Display for Quotation<'_> {
         }
         f.write_str("`")?;
         if !context.is_empty() {
-            write!(f, " ({})", context.join(" › "))?;
+            let shown: Vec<String> = context.iter().map(|text| shortened(text, MOST_CONTEXT)).collect();
+            write!(f, " ({})", shown.join(" › "))?;
         }
         f.write_str("\n\n")?;
         text.lines().try_for_each(|line| writeln!(f, "> {line}"))
@@ -223,6 +238,12 @@ fn list_unread(text: &mut String, unread: &[Unread]) {
     if unread.iter().any(|file| !file.failed && file.reason.contains("bound")) {
         let _ = writeln!(text, "One run reads at most {MOST_FILES} files and {} KiB of text.\n", MOST_BYTES / 1024);
     }
+}
+
+/// The text, or its beginning and an ellipsis.
+fn shortened(text: &str, bytes: usize) -> String {
+    let beginning = clip(text, bytes);
+    if beginning.len() < text.len() { format!("{beginning} …") } else { text.to_owned() }
 }
 
 fn list(items: &[String]) -> String {

@@ -57,9 +57,9 @@ impl Model for Extractive {
     fn reply<'a>(&'a self, conversation: &'a Conversation) -> BoxFuture<'a, Result<Reply>> {
         // Ranking a mebibyte of text takes a good part of a second, which is too long for a thread that others wait on.
         let messages = conversation.messages.clone();
-        Box::pin(async move {
-            tokio::task::spawn_blocking(move || next_reply(&messages)).await.map_err(|cause| Error::internal(cause))
-        })
+        Box::pin(
+            async move { tokio::task::spawn_blocking(move || next_reply(&messages)).await.map_err(Error::internal) },
+        )
     }
 }
 

@@ -5,7 +5,8 @@
 //! than [`LONGEST`] bytes: longer paragraphs are cut between lines, longer lines at the end of a sentence or a word.
 //!
 //! Each passage keeps its context, which helps to find it: headings, column names, and for a turn of a transcript the turn
-//! before it, because “From the 22nd to the 26th.” says little without “When is the stock count?”.
+//! before it, because “From the 22nd to the 26th.” says little without “When is the stock count?”. The rest of a list that
+//! was cut keeps the list's first line.
 
 /// The most bytes in a passage.
 pub(super) const LONGEST: usize = 700;
@@ -33,8 +34,8 @@ pub(super) struct Passage<'a> {
     pub last_line: usize,
     /// The span.
     pub text: &'a str,
-    /// The headings that it stands under, outermost first; or the column names of its table; or how the turn before it
-    /// begins.
+    /// The headings that it stands under, outermost first, or the column names of its table. Then, for a turn of a
+    /// transcript, how the turn before it begins; for the rest of a paragraph that was cut, its first line.
     pub context: Vec<&'a str>,
 }
 
@@ -54,7 +55,7 @@ impl Line<'_> {
 
 /// The passages of a document, in its order.
 pub(super) fn split(document: &Document) -> Vec<Passage<'_>> {
-    let mut cutter = Cutter { document, open: None, context: Vec::new(), passages: Vec::new() };
+    let mut cutter = Cutter { document, open: None, continues: false, context: Vec::new(), passages: Vec::new() };
     match ending(&document.path) {
         "csv" | "tsv" => cutter.table(),
         "md" | "markdown" => cutter.prose(true),
@@ -79,8 +80,10 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 
 struct Cutter<'a> {
     document: &'a Document,
-    /// First line, start and end of the passage that is being gathered, and the line it ends in.
+    /// The passage that is being gathered.
     open: Option<Open>,
+    /// It goes on with a paragraph that was cut.
+    continues: bool,
     context: Vec<&'a str>,
     passages: Vec<Passage<'a>>,
 }
@@ -110,10 +113,13 @@ impl<'a> Cutter<'a> {
             } else if line.text.trim().is_empty() {
                 self.close();
             } else {
-                if starts_turn(line.text) {
+                let is_turn = starts_turn(line.text);
+                if is_turn {
                     self.close();
-                    self.context = headings.iter().map(|(_, text)| *text).chain(turn.take()).collect();
-                    turn = Some(short(line.text));
+                }
+                if self.open.is_none() {
+                    let before = if is_turn { turn.replace(short(line.text)) } else { None };
+                    self.context = headings.iter().map(|(_, text)| *text).chain(before).collect();
                 }
                 self.add(line);
             }
@@ -145,8 +151,14 @@ impl<'a> Cutter<'a> {
     }
 
     fn add(&mut self, line: Line<'a>) {
-        if self.open.as_ref().is_some_and(|open| line.end() - open.start > LONGEST) {
-            self.close();
+        if let Some(open) = self.open.take_if(|open| line.end() - open.start > LONGEST) {
+            // What a list or a table is about stands in its first line.
+            let lead = short(self.document.text[open.start..open.end].lines().next().unwrap_or_default());
+            self.push(&open);
+            if !self.continues {
+                self.context.push(lead);
+                self.continues = true;
+            }
         }
         if line.text.len() > LONGEST {
             for (start, end) in pieces(line.text) {
@@ -170,6 +182,7 @@ impl<'a> Cutter<'a> {
         if let Some(open) = self.open.take() {
             self.push(&open);
         }
+        self.continues = false;
     }
 
     fn push(&mut self, span: &Open) {
@@ -268,6 +281,18 @@ mod tests {
         let document = document("t.csv", "date,what\n2026-01-01,\"two\nlines\"\n\n2026-01-02,plain\n");
         assert_eq!(shown(&document), [(2, 3, "2026-01-01,\"two\nlines\""), (5, 5, "2026-01-02,plain")]);
         assert!(split(&document).iter().all(|passage| passage.context == ["date,what"]));
+    }
+
+    #[test]
+    fn the_rest_of_a_long_list_keeps_its_first_line_as_context() {
+        let text =
+            format!("[0:01] A: yes\n\nACTION ITEMS\n{}\nOther.", "- somebody does something by some day\n".repeat(50));
+        let document = document("t.txt", &text);
+        let passages = split(&document);
+        let (list, other) = (&passages[1..passages.len() - 1], &passages[passages.len() - 1]);
+        assert!(list.len() > 2 && list[0].context.is_empty());
+        assert!(list[1..].iter().all(|passage| passage.context == ["ACTION ITEMS"]));
+        assert!(other.context.is_empty());
     }
 
     #[test]

@@ -46,6 +46,8 @@ const INSTRUCTING: [&str; 24] = [
     "summary",
     "tell",
 ];
+/// Words that ask for what this model cannot do.
+const SUMMARISING: [&str; 4] = ["overview", "summarise", "summarize", "summary"];
 /// Bytes of a prompt that are searched for file names.
 const MOST_NAMING: usize = 16 * 1024;
 
@@ -55,9 +57,14 @@ pub(super) struct Question<'a> {
     pub words: Vec<Word>,
     /// What passages are compared by.
     pub weighted: Vec<Weighted>,
-    naming: String,
-    quoted_in: &'a str,
+    /// The prompt wants a summary.
+    pub asks_for_summary: bool,
+    /// Cuts the documents the way the prompt was cut.
     pub terms: Terms,
+    /// The prompt in small letters, where file names are looked for.
+    naming: String,
+    /// The answer before a follow-up; empty where the prompt stands on its own.
+    quoted_in: &'a str,
 }
 
 /// A term and how much it counts.
@@ -80,7 +87,8 @@ impl<'a> Question<'a> {
         }
         let quoted_in = thread.earlier.last().filter(|_| leans).map_or("", |exchange| exchange.answer);
         let naming = clip(thread.prompt, MOST_NAMING).to_lowercase();
-        Self { words, weighted, naming, quoted_in, terms }
+        let asks_for_summary = SUMMARISING.iter().any(|word| contains_name(&naming, word));
+        Self { words, weighted, asks_for_summary, terms, naming, quoted_in }
     }
 
     /// Whether the prompt names this file, by its path or by its name with the ending.

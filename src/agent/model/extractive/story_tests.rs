@@ -142,6 +142,20 @@ fn no_match_is_said_plainly_and_a_brief_saved_all_the_same() {
 }
 
 #[test]
+fn a_wish_for_a_summary_is_answered_with_what_the_model_is_not() {
+    let Ran { answer, .. } = fixtures().run(&[], "Summarise the contract", &[]);
+    assert!(answer.contains("I cannot summarise"), "{answer}");
+    assert!(!fixtures().run(&[], "backups", &[]).answer.contains("I cannot summarise"));
+}
+
+#[test]
+fn a_long_list_is_found_by_its_first_line() {
+    let Ran { answer, .. } = fixtures().run(&[], "Which action items does Gareth Moncrieff have?", &[]);
+    let quoted = quotations(&answer).into_iter().flat_map(|(_, _, _, lines)| lines);
+    assert!(quoted.into_iter().any(|line| line.starts_with("A8  Gareth Moncrieff")), "{answer}");
+}
+
+#[test]
 fn words_that_stand_nowhere_are_named() {
     let Ran { answer, .. } = fixtures().run(&[], "hotel with swimmingpool", &[]);
     assert!(answer.contains("stand in no document: “swimmingpool”"), "{answer}");
