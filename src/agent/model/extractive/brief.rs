@@ -204,6 +204,11 @@ impl<'a> Findings<'a> {
         for (document, line) in partial {
             let _ = writeln!(text, "I read `{}` only to line {line}.\n", document.path);
         }
+        if self.reading.listing_cut {
+            text.push_str(
+                "The drive holds more files than I was shown; name a file in your prompt to have it read.\n\n",
+            );
+        }
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct FakeTools {
     files: BTreeMap<String, Option<String>>,
     /// A cap on the text of one answer of `read_file`, beside the one that is asked for.
     pub bytes_per_answer: Option<usize>,
+    /// The listing says that there are more files.
+    pub listing_cut: bool,
     /// The refusal of `save_output`.
     pub saving_fails: Option<&'static str>,
     /// What was saved: name and text.
@@ -84,7 +86,7 @@ impl FakeTools {
                 })
             })
             .collect();
-        json!({ "files": files, "truncated": false })
+        json!({ "files": files, "truncated": self.listing_cut })
     }
 
     fn read(&self, input: &Value) -> Result<Value, String> {

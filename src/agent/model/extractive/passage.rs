@@ -138,6 +138,8 @@ impl<'a> Cutter<'a> {
             quoted ^= line.text.matches('"').count() % 2 == 1;
             if !quoted {
                 self.close();
+                // What a long row left there was for its own rest.
+                self.context.truncate(1);
                 if self.context.is_empty() && self.passages.len() == 1 {
                     self.context.push(short(self.passages[0].text));
                 }
@@ -281,6 +283,15 @@ mod tests {
         let document = document("t.csv", "date,what\n2026-01-01,\"two\nlines\"\n\n2026-01-02,plain\n");
         assert_eq!(shown(&document), [(2, 3, "2026-01-01,\"two\nlines\""), (5, 5, "2026-01-02,plain")]);
         assert!(split(&document).iter().all(|passage| passage.context == ["date,what"]));
+    }
+
+    #[test]
+    fn a_row_that_is_cut_leaves_no_context_to_the_rows_after_it() {
+        let long = format!("1,\"{}\"\n", "a line inside a field\n".repeat(60));
+        let document = document("t.csv", &format!("a,b\n{long}{long}2,plain\n"));
+        let passages = split(&document);
+        assert!(passages.len() > 4 && passages.iter().all(|passage| passage.context.len() <= 2));
+        assert_eq!(passages[passages.len() - 1].context, ["a,b"]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Reading {
     pub wanted: Vec<Wanted>,
     /// Files that were not read.
     pub unread: Vec<Unread>,
+    /// The drive holds more files than its listing showed.
+    pub listing_cut: bool,
 }
 
 /// A part of a file to be asked for.
@@ -103,9 +105,9 @@ impl Reading {
             }
             let cut_after = file.next_line.map(|next| next.saturating_sub(1));
             match file.failure {
-                Some(reason) if file.lines == 0 => reading.unread.push(Unread { path, reason, failed: true }),
+                Some(reason) if file.text.is_empty() => reading.unread.push(Unread { path, reason, failed: true }),
                 failure => {
-                    let cut_after = cut_after.or(failure.map(|_| file.lines));
+                    let cut_after = cut_after.or(failure.map(|_| file.lines.max(1)));
                     reading.documents.push(Document { path, text: file.text, cut_after });
                 }
             }
@@ -131,6 +133,7 @@ impl Reading {
     fn listed<'a>(&mut self, thread: &Thread<'a>, question: &Question<'_>) -> Vec<Candidate<'a>> {
         let Some(Outcome::Done(listing)) = thread.last("list_files") else { return Vec::new() };
         let files = listing.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        self.listing_cut = listing.get("truncated").and_then(Value::as_bool).unwrap_or(false);
         let named = |file: &&Value| path_of(file).is_some_and(|path| question.names(path));
         let any_named = files.iter().any(|file| named(&file));
         let mut found = Vec::new();

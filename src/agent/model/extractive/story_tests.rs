@@ -184,6 +184,14 @@ fn what_could_not_be_read_is_named() {
 }
 
 #[test]
+fn a_listing_that_was_cut_is_told() {
+    let mut tools = fixtures();
+    assert!(!tools.run(&[], "backups", &[]).answer.contains("more files than I was shown"));
+    tools.listing_cut = true;
+    assert!(tools.run(&[], "backups", &[]).answer.contains("more files than I was shown"));
+}
+
+#[test]
 fn a_brief_that_could_not_be_saved_costs_no_answer() {
     let mut tools = fixtures();
     tools.saving_fails = Some("the project is full");
