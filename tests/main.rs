@@ -1,1 +1,3 @@
 //! The stories: whole-server tests on a real server with a real store, one module each.
+
+mod audit;

@@ -1,1 +1,4 @@
 //! The schema.
+
+pub mod limits;
+pub mod upload;

@@ -1,0 +1,92 @@
+//! What the transport asks of whoever stands behind it.
+//!
+//! The transport knows the protocols and nothing of users or files. Two gates exist: the product's, and that of the
+//! small schema which the audits probe.
+
+use std::{future::Future, sync::Arc};
+
+use async_graphql::Request;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::error::{Error, Result};
+
+/// Who may enter, and who keeps the bytes of uploads.
+pub trait Gate: Clone + Send + Sync + 'static {
+    /// What is kept of an uploaded file. Dropping it gives the bytes up.
+    type Staged: Send + Sync + 'static;
+
+    /// Who presents this bearer token (`None`: none was presented). An error refuses.
+    fn admit(&self, token: Option<&str>) -> impl Future<Output = Result<Admission>> + Send;
+
+    /// Takes the bytes of one uploaded file and keeps them until the returned handle drops.
+    ///
+    /// An error concerns this file alone: the mutation that was sent with it is told, and the other files go on.
+    fn stage(&self, part: UploadPart<'_>) -> impl Future<Output = Result<Self::Staged>> + Send;
+}
+
+/// Puts the viewer and fresh loaders into a request's data.
+pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
+
+/// Somebody was let in.
+#[derive(Clone)]
+pub struct Admission {
+    /// Applied to every request of theirs before it is executed.
+    pub prepare: Prepare,
+    /// Becomes `Some` once the token is revoked or has expired. Open streams close then, with the reason.
+    pub ended: watch::Receiver<Option<Ended>>,
+}
+
+impl Admission {
+    /// Waits until the token has ended; for ever, if nobody is left who could end it.
+    pub(super) async fn ended(&mut self) -> Ended {
+        loop {
+            if let Ok(now) = self.ended.wait_for(Option::is_some).await
+                && let Some(ended) = now.clone()
+            {
+                return ended;
+            }
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The token that opened a connection is no longer good.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Why, for the client: it is the reason of the close frame and the message of a stream's last error.
+    pub reason: String,
+}
+
+/// One file of a multipart request, on its way in.
+pub struct UploadPart<'a> {
+    pub(super) field: &'a mut multer::Field<'static>,
+    pub(super) left: u64,
+    pub(super) limit: u64,
+}
+
+impl UploadPart<'_> {
+    /// The name that the client gave the file, as sent: nothing about it is to be trusted.
+    pub fn file_name(&self) -> Option<&str> {
+        self.field.file_name()
+    }
+
+    /// The media type that the client declared, as sent.
+    pub fn media_type(&self) -> Option<&str> {
+        self.field.content_type().map(AsRef::as_ref)
+    }
+
+    /// The next bytes, `None` at the end of the file.
+    ///
+    /// `Invalid` once the file is larger than the limit on one file, or when the body breaks off.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.field.chunk().await;
+        let chunk = chunk.map_err(|error| Error::invalid("The file could not be read to its end.").because(error))?;
+        let Some(bytes) = chunk else { return Ok(None) };
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(length).ok_or_else(|| {
+            Error::invalid(format!("The file is larger than {} bytes, the most that is taken this way.", self.limit))
+        })?;
+        Ok(Some(bytes))
+    }
+}
