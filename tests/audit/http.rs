@@ -1,13 +1,26 @@
 //! Requests that are answered in one piece.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    io::{Read, Seek},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use workroom::{graphql::limits::DocumentLimits, http::graphql::settings::Origins};
+use workroom::{
+    graphql::limits::DocumentLimits,
+    http::graphql::{
+        Endpoint, configure,
+        settings::{Limits, Origins},
+    },
+};
 
-use super::server::Server;
+use super::{
+    schema::{AuditGate, schema},
+    server::Server,
+};
 
 async fn post(server: &Server, query: &str) -> Response {
     Client::new().post(server.url()).json(&json!({ "query": query })).send().await.expect("an answer")
@@ -141,4 +154,33 @@ async fn every_answer_has_a_request_id() {
         let answered = ask(odd).await.expect("an answer").headers()["x-request-id"].clone();
         assert_eq!(answered.len(), 36, "{answered:?}");
     }
+}
+
+#[actix_web::test]
+async fn every_log_line_of_a_request_has_its_id() {
+    use actix_web::test::{TestRequest, call_service, init_service};
+    let mut lines = tempfile::tempfile().expect("a file");
+    let log = tracing_subscriber::fmt().json().with_writer(Arc::new(lines.try_clone().expect("a handle"))).finish();
+    let _log = tracing::subscriber::set_default(log);
+    let endpoint = Endpoint {
+        executor: schema(),
+        gate: AuditGate::default(),
+        limits: Limits::default(),
+        origins: Origins::default(),
+        shutdown: tokio_util::sync::CancellationToken::new(),
+    };
+    let app = init_service(actix_web::App::new().configure(|config| configure(config, "/graphql", endpoint))).await;
+    for id in ["warm-up", "trace-7"] {
+        let request = TestRequest::post().uri("/graphql").insert_header(("x-request-id", id));
+        call_service(&app, request.set_json(json!({ "query": "{ fails }" })).to_request()).await;
+        // Other tests have no log. A place in the code that one of them passed first, while ours was being set up,
+        // would otherwise stay silent.
+        tracing::callsite::rebuild_interest_cache();
+    }
+    let mut written = String::new();
+    lines.rewind().expect("rewound");
+    lines.read_to_string(&mut written).expect("text");
+    let line: Value =
+        serde_json::from_str(written.lines().rfind(|line| line.contains("secret")).expect("the cause")).expect("JSON");
+    assert_eq!((&line["span"]["request_id"], &line["fields"]["path"]), (&json!("trace-7"), &json!("fails")));
 }

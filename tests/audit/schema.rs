@@ -153,7 +153,7 @@ impl Query {
 
 /// What a page costs: what was asked for, or the default.
 fn page(first: Option<i32>) -> usize {
-    usize::try_from(first.unwrap_or(20)).unwrap_or(usize::MAX)
+    usize::try_from(first.unwrap_or(20)).unwrap_or(1)
 }
 
 fn checked(first: Option<i32>) -> Result<i32> {

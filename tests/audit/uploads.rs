@@ -104,3 +104,29 @@ async fn a_form_without_a_preflight_header_is_refused() {
     let response = Client::new().post(server.url()).multipart(form).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_part_of_nothing_but_headers_is_refused_early() {
+    use futures_util::{StreamExt, stream};
+    let server = Server::start();
+    let begun = stream::iter([bytes::Bytes::from_static(b"--b\r\nX-Long: ")]);
+    let endless = begun.chain(stream::repeat(bytes::Bytes::from(vec![b'x'; 1 << 14])));
+    let request = Client::new().post(server.url()).header("graphql-require-preflight", "1");
+    let request = request.header("content-type", "multipart/form-data; boundary=b");
+    let request = request.body(reqwest::Body::wrap_stream(endless.map(Ok::<_, std::io::Error>)));
+    // Without a bound of its own it would be the bound on the whole body that answers, with 413.
+    let response = request.send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_given_up() {
+    use futures_util::{StreamExt, stream};
+    let server = Server::with(|endpoint| endpoint.limits.body_pause = std::time::Duration::from_millis(200));
+    let begun = bytes::Bytes::from_static(b"--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{");
+    let body = stream::iter([Ok::<_, std::io::Error>(begun)]).chain(stream::pending());
+    let request = Client::new().post(server.url()).header("graphql-require-preflight", "1");
+    let request = request.header("content-type", "multipart/form-data; boundary=b");
+    let response = request.body(reqwest::Body::wrap_stream(body)).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+}

@@ -20,6 +20,8 @@ const CODES: [&str; 8] =
     ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT", "NOT_FOUND", "RATE_LIMITED", "TIMEOUT", "UNAVAILABLE", INTERNAL];
 
 const INTERNAL: &str = "INTERNAL";
+/// From this size on an answer is compressed for clients that take it, in bytes.
+const WORTH_COMPRESSING: usize = 1 << 10;
 const MASKED: &str = "Something went wrong here. It has been logged.";
 
 /// What a kind of failure is called in `extensions.code`.
@@ -79,8 +81,9 @@ fn given_code(error: &ServerError) -> Option<&'static str> {
 /// Whether the engine refused the request's document or one of its values. Such an error has no source. It has a place
 /// in the data only where a value of an argument was not understood.
 fn is_coercion(error: &ServerError) -> bool {
-    let unread = error.message.starts_with("Failed to parse \"") || error.message.starts_with("Expected input type \"");
-    error.source.is_none() && error.extensions.is_none() && (error.path.is_empty() || unread)
+    let unset = error.message.starts_with("Variable ") && error.message.ends_with(" is not defined.");
+    let unread = ["Failed to parse \"", "Expected input type \""].iter().any(|words| error.message.starts_with(words));
+    error.source.is_none() && error.extensions.is_none() && (error.path.is_empty() || unread || unset)
 }
 
 fn mask(error: &mut ServerError) {
@@ -164,11 +167,16 @@ pub(super) fn respond(media: Media, response: &Response) -> HttpResponse {
     } else {
         StatusCode::OK
     };
-    HttpResponse::build(status)
+    let body = json(&Body(response));
+    let mut answer = HttpResponse::build(status);
+    if body.len() < WORTH_COMPRESSING {
+        answer.insert_header(header::ContentEncoding::Identity);
+    }
+    answer
         .content_type(media.content_type())
         .insert_header((header::VARY, "Accept"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(json(&Body(response)))
+        .body(body)
 }
 
 /// A request that never came to the engine, as HTTP says it.

@@ -55,7 +55,7 @@ pub(super) async fn whole(mut payload: web::Payload, limit: usize, wait: Duratio
 /// A body as a stream that may cross threads, as those who stage files want it; actix's own may not.
 pub(super) struct Piped {
     /// The bytes as they come. Ends early when the body was cut.
-    pub(super) chunks: mpsc::Receiver<Result<Bytes, std::convert::Infallible>>,
+    pub(super) chunks: mpsc::Receiver<Bytes>,
     /// Why the bytes ended early, once they did.
     pub(super) cut: Arc<OnceLock<Cut>>,
 }
@@ -78,7 +78,7 @@ pub(super) fn pipe(mut payload: web::Payload, limit: u64, pause: Duration) -> Pi
                 break Some(Cut::TooLarge);
             };
             left = rest;
-            if sender.send(Ok(chunk)).await.is_err() {
+            if sender.send(chunk).await.is_err() {
                 break None;
             }
         };

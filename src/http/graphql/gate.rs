@@ -9,6 +9,7 @@ use async_graphql::Request;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::multipart::Field;
 use crate::error::{Error, Result};
 
 /// Who may enter, and who keeps the bytes of uploads.
@@ -60,33 +61,41 @@ pub struct Ended {
 
 /// One file of a multipart request, on its way in.
 pub struct UploadPart<'a> {
-    pub(super) field: &'a mut multer::Field<'static>,
-    pub(super) left: u64,
-    pub(super) limit: u64,
+    field: &'a mut Field,
+    left: u64,
+    limit: u64,
 }
 
-impl UploadPart<'_> {
+impl<'a> UploadPart<'a> {
+    /// The file in this part, of which at most `limit` bytes are given.
+    pub(super) fn new(field: &'a mut Field, limit: u64) -> Self {
+        Self { field, left: limit, limit }
+    }
+
     /// The name that the client gave the file, as sent: nothing about it is to be trusted.
     pub fn file_name(&self) -> Option<&str> {
-        self.field.file_name()
+        self.field.part.file_name()
     }
 
     /// The media type that the client declared, as sent.
     pub fn media_type(&self) -> Option<&str> {
-        self.field.content_type().map(AsRef::as_ref)
+        self.field.part.content_type().map(AsRef::as_ref)
     }
 
     /// The next bytes, `None` at the end of the file.
     ///
     /// `Invalid` once the file is larger than the limit on one file, or when the body breaks off.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = self.field.chunk().await;
-        let chunk = chunk.map_err(|error| Error::invalid("The file could not be read to its end.").because(error))?;
-        let Some(bytes) = chunk else { return Ok(None) };
+        let Some(bytes) = self.field.chunk().await? else { return Ok(None) };
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(length).ok_or_else(|| {
-            Error::invalid(format!("The file is larger than {} bytes, the most that is taken this way.", self.limit))
-        })?;
+        let Some(left) = self.left.checked_sub(length) else {
+            self.left = 0;
+            let limit = self.limit;
+            return Err(Error::invalid(format!(
+                "The file is larger than {limit} bytes, the most that is taken this way."
+            )));
+        };
+        self.left = left;
         Ok(Some(bytes))
     }
 }

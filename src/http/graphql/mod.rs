@@ -93,16 +93,16 @@ async fn entry<E: Executor, G: Gate>(
 ) -> HttpResponse {
     let id = request_id(http.headers());
     let span = tracing::info_span!("graphql", request_id = id);
-    let mut response = async {
-        if endpoint.origins.answers(&http) {
-            route(&http, &endpoint, payload).await
-        } else {
-            Refusal::bad(StatusCode::MISDIRECTED_REQUEST, "This server does not answer for that host.")
-                .respond(Media::Json)
+    let answer = async {
+        if !endpoint.origins.answers(&http) {
+            let message = "This server does not answer for that host.";
+            return Refusal::bad(StatusCode::MISDIRECTED_REQUEST, message).respond(Media::Json);
         }
-    }
-    .instrument(span)
-    .await;
+        // A panic would otherwise cut the connection, with no answer.
+        let routed = AssertUnwindSafe(route(&http, &endpoint, payload)).catch_unwind().await;
+        routed.unwrap_or_else(|_| Refusal::from(Error::internal("answering a request panicked")).respond(Media::Json))
+    };
+    let mut response = answer.instrument(span).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
@@ -220,9 +220,7 @@ async fn posted<E: Executor, G: Gate>(
                 return Err(Error::invalid("A multipart request needs the header `GraphQL-Require-Preflight`.").into());
             }
             let boundary = content_type.get_param(mime::BOUNDARY).ok_or_else(unsupported)?;
-            let received = multipart::receive(&endpoint.gate, limits, boundary.as_str(), payload);
-            let received = AssertUnwindSafe(received).catch_unwind().await;
-            received.unwrap_or_else(|_| Err(Error::internal("reading a multipart body panicked").into()))
+            multipart::receive(&endpoint.gate, limits, boundary.as_str(), payload).await
         }
         _ => Err(unsupported()),
     }

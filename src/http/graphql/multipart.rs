@@ -4,11 +4,18 @@
 //! belongs to which variable), then the files. Each file goes to [`Gate::stage`] as it arrives and is never held whole.
 //! What the gate answers for it, well or not, waits in the request's data for the resolver that takes it.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use actix_web::{http::StatusCode, web};
-use futures_util::stream::poll_fn;
-use multer::{Field, Multipart};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::poll_fn};
+use multer::Multipart;
 use serde_json::{Map, Value};
 
 use super::{
@@ -23,6 +30,10 @@ use crate::{
     graphql::upload::Uploads,
 };
 
+/// Most bytes that may come without anything coming of them. Headers of a part are far shorter; without a bound the
+/// reader of parts would gather a body of nothing but headers, and search it anew with every chunk.
+const UNCLAIMED: usize = 256 << 10;
+
 /// Reads the whole body, stages its files, and makes the operation.
 pub(super) async fn receive<G: Gate>(
     gate: &G,
@@ -31,9 +42,14 @@ pub(super) async fn receive<G: Gate>(
     payload: web::Payload,
 ) -> Result<Operation, Refusal> {
     let mut piped = body::pipe(payload, limits.multipart, limits.body_pause);
-    let cut = std::sync::Arc::clone(&piped.cut);
-    let parts = Multipart::new(poll_fn(move |cx| piped.chunks.poll_recv(cx)), boundary);
-    let received = read(gate, limits, parts).await;
+    let cut = Arc::clone(&piped.cut);
+    let unclaimed = Arc::new(AtomicUsize::new(0));
+    let coming = Arc::clone(&unclaimed);
+    let chunks = poll_fn(move |cx| piped.chunks.poll_recv(cx)).map(move |chunk: Bytes| {
+        let before = coming.fetch_add(chunk.len(), Ordering::Relaxed);
+        if before > UNCLAIMED { Err(Error::invalid("The headers of a part are too long.")) } else { Ok(chunk) }
+    });
+    let received = read(gate, limits, Parts { multipart: Multipart::new(chunks, boundary), unclaimed }).await;
     // A body that was cut looks to the reader of parts like one that is malformed.
     match cut.get() {
         Some(cut) => Err((*cut).into()),
@@ -41,7 +57,7 @@ pub(super) async fn receive<G: Gate>(
     }
 }
 
-async fn read<G: Gate>(gate: &G, limits: &Limits, mut parts: Multipart<'static>) -> Result<Operation, Refusal> {
+async fn read<G: Gate>(gate: &G, limits: &Limits, mut parts: Parts) -> Result<Operation, Refusal> {
     let operations = text_part(&mut parts, "operations", limits.body).await?;
     let mut params = Params::from_json(operations)?;
     params.check(&limits.document)?;
@@ -54,12 +70,12 @@ async fn read<G: Gate>(gate: &G, limits: &Limits, mut parts: Multipart<'static>)
     }
     let mut keys = assign(map, &mut params.variables)?;
     let mut files = HashMap::new();
-    while let Some(mut field) = next(&mut parts).await? {
-        let key = field.name().and_then(|name| keys.remove(name));
+    while let Some(mut field) = parts.next().await? {
+        let key = field.part.name().and_then(|name| keys.remove(name));
         let key = key.ok_or_else(|| bad("A file is not named in `map`, or came twice."))?;
-        let part = UploadPart { field: &mut field, left: limits.file, limit: limits.file };
-        files.insert(key, gate.stage(part).await);
-        // The reader of parts skips what the gate left unread.
+        files.insert(key, gate.stage(UploadPart::new(&mut field, limits.file)).await);
+        // What the gate left unread is not kept.
+        while field.chunk().await?.is_some() {}
     }
     if !keys.is_empty() {
         return Err(bad("A file that `map` names did not come."));
@@ -73,17 +89,47 @@ fn bad(message: &'static str) -> Refusal {
     Refusal::bad(StatusCode::BAD_REQUEST, message)
 }
 
-async fn next(parts: &mut Multipart<'static>) -> Result<Option<Field<'static>>, Refusal> {
-    parts.next_field().await.map_err(|error| Error::invalid("The multipart body is malformed.").because(error).into())
+/// The parts of a body, one after the other.
+struct Parts {
+    multipart: Multipart<'static>,
+    /// Bytes that came since the last that were part of something.
+    unclaimed: Arc<AtomicUsize>,
+}
+
+impl Parts {
+    async fn next(&mut self) -> Result<Option<Field>> {
+        let part = self.multipart.next_field().await.map_err(malformed)?;
+        self.unclaimed.store(0, Ordering::Relaxed);
+        Ok(part.map(|part| Field { part, unclaimed: Arc::clone(&self.unclaimed) }))
+    }
+}
+
+/// One part.
+pub(super) struct Field {
+    /// Its headers.
+    pub(super) part: multer::Field<'static>,
+    unclaimed: Arc<AtomicUsize>,
+}
+
+impl Field {
+    /// The next bytes, `None` at the end. `Invalid` when the body breaks off.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.part.chunk().await.map_err(malformed)?;
+        self.unclaimed.store(0, Ordering::Relaxed);
+        Ok(chunk)
+    }
+}
+
+fn malformed(error: multer::Error) -> Error {
+    Error::invalid("The multipart body is malformed or breaks off.").because(error)
 }
 
 /// The next part, which must have this name and hold JSON.
-async fn text_part(parts: &mut Multipart<'static>, name: &'static str, limit: usize) -> Result<Value, Refusal> {
+async fn text_part(parts: &mut Parts, name: &'static str, limit: usize) -> Result<Value, Refusal> {
     let order = || bad("The parts must be `operations`, then `map`, then the files.");
-    let mut field = next(parts).await?.filter(|field| field.name() == Some(name)).ok_or_else(order)?;
+    let mut field = parts.next().await?.filter(|field| field.part.name() == Some(name)).ok_or_else(order)?;
     let mut text = Vec::new();
-    let malformed = |error| Error::invalid("The multipart body is malformed.").because(error);
-    while let Some(chunk) = field.chunk().await.map_err(malformed)? {
+    while let Some(chunk) = field.chunk().await? {
         if text.len() + chunk.len() > limit {
             return Err(Cut::TooLarge.into());
         }

@@ -22,7 +22,7 @@ pub struct Limits {
     pub files: usize,
     /// Largest multipart body, in bytes.
     pub multipart: u64,
-    /// How long a body may pause while it is read.
+    /// How long a JSON body may take to arrive, and how long a multipart body may pause on its way.
     pub body_pause: Duration,
     /// How long an operation may take. Subscriptions are exempt: they end when their source does.
     pub execution: Duration,
