@@ -1,1 +1,3 @@
 //! The front door.
+
+pub mod graphql;
