@@ -110,3 +110,45 @@ fn rarity(found: usize, all: usize) -> f32 {
 fn as_f32(count: usize) -> f32 {
     count as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::model::{Message, extractive::thread::Thread};
+
+    /// The lines of the passages that are hit, best first; each passage is a text and its context.
+    fn ranked(prompt: &str, passages: &[(&str, &str)]) -> Vec<usize> {
+        let passages: Vec<Passage<'_>> = passages
+            .iter()
+            .enumerate()
+            .map(|(line, (text, context))| Passage {
+                path: "a.txt",
+                first_line: line,
+                last_line: line,
+                text,
+                context: vec![context],
+            })
+            .collect();
+        let messages = [Message::User { text: prompt.into(), files: Vec::new() }];
+        let thread = Thread::of(&messages).expect("there is a prompt");
+        rank(&Question::of(&thread), &passages).hits.iter().map(|hit| hit.passage.first_line).collect()
+    }
+
+    #[test]
+    fn a_rare_word_counts_for_more_than_a_common_one() {
+        let passages = [("the fee here", ""), ("the fee there", ""), ("a fee again", ""), ("a mooring here", "")];
+        assert_eq!(ranked("mooring fee", &passages), [3, 0, 1, 2]);
+    }
+
+    #[test]
+    fn context_helps_but_less_than_the_text() {
+        let passages = [("forty crowns", "Berths"), ("forty crowns", "Mooring"), ("mooring crowns", "Berths")];
+        assert_eq!(ranked("mooring", &passages), [2, 1]);
+    }
+
+    #[test]
+    fn a_short_passage_goes_before_a_long_one_and_equals_keep_their_order() {
+        let long = format!("mooring {}", "water ".repeat(80));
+        assert_eq!(ranked("mooring", &[(&long, ""), ("mooring here", ""), ("mooring there", "")]), [1, 2, 0]);
+    }
+}
