@@ -20,8 +20,12 @@ pub const MAX_TEXT: u64 = 1 << 20;
 /// The longest life of a download address, in seconds.
 pub const MAX_ADDRESS_LIFE: u64 = 3600;
 
-/// The project that uploads go to; asked once for all of a request's files.
-pub async fn drive_of(app: &App, viewer: &Viewer, project: ProjectId) -> Result<ProjectScope> {
+/// The project that so many uploads go to; asked once for all of a request's files.
+pub async fn drive_of(app: &App, viewer: &Viewer, project: ProjectId, files: usize) -> Result<ProjectScope> {
+    let most = app.rules.uploads.files;
+    if !(1..=most).contains(&files) {
+        return Err(Error::invalid(format!("Send 1 to {most} files at once.")).at(["input", "files"]));
+    }
     let mut conn = app.store.read().await?;
     let (_, scope) = open(&mut conn, viewer, project).await.map_err(|error| error.at(["input", "projectId"]))?;
     Ok(scope)
@@ -122,4 +126,12 @@ pub async fn open_download(app: &App, grant: &Grant, signature: &str) -> Result<
     let found = store::file::version(&mut conn, &viewer, grant.version_id).await?.ok_or_else(absent)?;
     let (project_id, area, version) = found;
     Ok(Download { project_id, area, version })
+}
+
+/// The file at a path of one of the viewer's projects.
+pub async fn at(app: &App, viewer: &Viewer, project: ProjectId, area: FileArea, path: &str) -> Result<Option<File>> {
+    let path = file::path(path).map_err(|error| error.at(["path"]))?;
+    let mut conn = app.store.read().await?;
+    let (_, scope) = open(&mut conn, viewer, project).await?;
+    store::file::at(&mut conn, &scope, area, &path).await
 }

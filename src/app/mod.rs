@@ -51,6 +51,23 @@ pub struct Rules {
     pub models: Vec<String>,
     /// How clients reach this server, without a slash at the end.
     pub public_url: String,
+    /// What an upload may hold.
+    pub uploads: UploadRules,
+}
+
+/// What an upload may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadRules {
+    /// The largest file, in bytes.
+    pub bytes: u64,
+    /// The most files at once.
+    pub files: usize,
+}
+
+impl Default for UploadRules {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, files: 20 }
+    }
 }
 
 /// The agent that executes runs when nothing is said.

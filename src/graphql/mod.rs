@@ -1,17 +1,67 @@
-//! The schema.
+//! The schema. A resolver is a call and a return; a noun's edges are in the file of its name.
+//!
+//! [`schema`] makes the types, without data; [`engine`] puts the house behind them. What is asked for many times in one request
+//! goes through `loader`. Objects and lists are answered by our own container (`object`, `connection`), the root is mended by
+//! [`root::Engine`].
 
+mod access;
 pub mod artifact;
 pub mod connection;
 pub mod container;
+pub mod event;
 pub mod file;
+pub mod input;
 pub mod interface;
 pub mod limits;
+pub mod loader;
+pub mod mutation;
+pub mod node;
 pub mod object;
+pub mod paging;
 pub mod plan;
 pub mod project;
+pub mod query;
 mod repeats;
 pub mod root;
 pub mod run;
 pub mod session;
+pub mod subscription;
 pub mod upload;
 pub mod user;
+pub mod user_error;
+
+use async_graphql::{Request, Schema, SchemaBuilder};
+
+use self::{mutation::Mutation, query::Query, root::Engine, subscription::Subscription};
+use crate::{app::App, model::scope::Viewer};
+
+/// The deepest nesting of fields. Introspection needs fifteen.
+const DEPTH: usize = 16;
+/// The most that a document may ask for: each field counts one, and a connection counts its page size times what it holds.
+pub const COMPLEXITY: usize = 10_000;
+
+/// What executes the product's operations.
+pub type Executor = Engine<Schema<Query, Mutation, Subscription>>;
+
+/// The schema's types and limits, without data.
+pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation, Subscription).limit_depth(DEPTH).limit_complexity(COMPLEXITY)
+}
+
+/// The schema in the schema definition language, as it stands in `schema.graphql`.
+pub fn sdl() -> String {
+    let mut sdl = schema().finish().sdl();
+    sdl.truncate(sdl.trim_end().len());
+    sdl.push('\n');
+    sdl
+}
+
+/// The schema with the house behind it.
+pub fn engine(app: App) -> Executor {
+    Engine::new(schema().data(app).finish())
+}
+
+/// Puts into a request who asks, and loaders that serve nobody else.
+pub fn prepare(app: &App, viewer: Viewer, request: Request) -> Request {
+    request.data(viewer).data(loader::loader(app, viewer))
+}

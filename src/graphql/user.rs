@@ -1,8 +1,58 @@
-//! Edges.
+//! A user's edges.
 
-use async_graphql::ComplexObject;
+use async_graphql::{ComplexObject, Context, Result};
+use futures_util::FutureExt;
 
-use crate::model::user::User;
+use super::{access::Access, connection::Connection, paging};
+use crate::{
+    model::{
+        page::{Key, ListId, MAX_SIZE, PageArgs, PageRequest},
+        scope::Viewer,
+        session::WorkspaceSession,
+        user::User,
+    },
+    store::{self, session::SessionFilter},
+};
 
 #[ComplexObject]
-impl User {}
+impl User {
+    /// The user's workspace sessions over all projects, newest first.
+    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those that have not ended.", default = true)] active_only: bool,
+        #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+    ) -> Result<Connection<WorkspaceSession>> {
+        let filter = SessionFilter { project_id: None, active_only };
+        sessions(ctx, filter, &PageArgs::forward(first, after)).await
+    }
+}
+
+/// A list of the viewer's sessions.
+pub(super) async fn sessions(
+    ctx: &Context<'_>,
+    filter: SessionFilter,
+    args: &PageArgs,
+) -> Result<Connection<WorkspaceSession>> {
+    let viewer = ctx.viewer()?;
+    let list = list_id(&viewer, filter);
+    let request = PageRequest::new(args, MAX_SIZE, |cursor| list.key(cursor))?;
+    let page = {
+        let mut conn = ctx.app()?.store.read().await?;
+        store::session::page(&mut conn, &viewer, filter, &request).await?
+    };
+    let cursor = move |session: &WorkspaceSession| list.cursor(&Key { sort: String::new(), id: session.id.0 });
+    Ok(paging::connection(page, cursor, move |ctx| {
+        async move {
+            let mut conn = ctx.app()?.store.read().await?;
+            Ok(store::session::count(&mut conn, &ctx.viewer()?, filter).await?)
+        }
+        .boxed()
+    }))
+}
+
+fn list_id(viewer: &Viewer, filter: SessionFilter) -> ListId {
+    ListId::new("sessions", &(viewer.user_id(), filter))
+}

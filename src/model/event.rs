@@ -3,6 +3,8 @@
 //! A body is stored as JSON beside its kind, and every kind that was ever written can be read for ever: fields may be
 //! added with a default, never renamed or removed (`fixtures/events` holds an example of each, and a test reads them all).
 
+use std::sync::Arc;
+
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -37,9 +39,9 @@ macro_rules! kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
         pub enum RunEventType { $($(#[$doc])* $kind,)* }
 
-        /// What happened, by kind.
+        /// What happened, by kind. Cheap to clone: every follower of a run shares one body.
         #[derive(Clone, Debug, PartialEq)]
-        pub enum EventBody { $($(#[$doc])* $kind($kind),)* }
+        pub enum EventBody { $($(#[$doc])* $kind(Arc<$kind>),)* }
 
         $(
             $(#[$doc])*
@@ -56,7 +58,7 @@ macro_rules! kinds {
 
             impl From<$kind> for EventBody {
                 fn from(body: $kind) -> Self {
-                    Self::$kind(body)
+                    Self::$kind(Arc::new(body))
                 }
             }
         )*
@@ -79,13 +81,13 @@ macro_rules! kinds {
 
             /// Its fields as JSON text, as they are stored.
             pub fn encode(&self) -> Result<String> {
-                match self { $(Self::$kind(body) => serde_json::to_string(body),)* }.map_err(Error::internal)
+                match self { $(Self::$kind(body) => serde_json::to_string(&**body),)* }.map_err(Error::internal)
             }
 
             /// Reads what [`Self::encode`] wrote.
             pub fn decode(kind: &str, body: &str) -> Result<Self> {
                 match kind {
-                    $(stringify!($kind) => serde_json::from_str(body).map(Self::$kind).map_err(Error::internal),)*
+                    $(stringify!($kind) => serde_json::from_str::<$kind>(body).map(Self::from).map_err(Error::internal),)*
                     unknown => Err(Error::internal(format!("an event of the unknown kind {unknown}"))),
                 }
             }

@@ -31,6 +31,38 @@ fn write(prefix: &'static str, uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::R
     fmt::Display::fmt(&TypeSafeId::from_type_and_uuid(prefix, uuid), f)
 }
 
+/// An id as an argument: an `ID` in the schema, and an error of the caller's if its text is not one.
+macro_rules! id_input {
+    ($name:ident) => {
+        impl InputType for $name {
+            type RawValueType = Self;
+
+            fn type_name() -> Cow<'static, str> {
+                <ID as InputType>::type_name()
+            }
+
+            fn create_type_info(registry: &mut Registry) -> String {
+                <ID as InputType>::create_type_info(registry)
+            }
+
+            fn parse(value: Option<Value>) -> InputValueResult<Self> {
+                let id = ID::parse(value).map_err(InputValueError::propagate)?;
+                id.parse().map_err(|error: Error| {
+                    InputValueError::custom(error.message()).with_extension("code", "BAD_USER_INPUT")
+                })
+            }
+
+            fn to_value(&self) -> Value {
+                Value::String(self.to_string())
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+        }
+    };
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal, $noun:literal;)*) => { $(
         $(#[$doc])*
@@ -85,32 +117,7 @@ macro_rules! ids {
             }
         }
 
-        impl InputType for $name {
-            type RawValueType = Self;
-
-            fn type_name() -> Cow<'static, str> {
-                <ID as InputType>::type_name()
-            }
-
-            fn create_type_info(registry: &mut Registry) -> String {
-                <ID as InputType>::create_type_info(registry)
-            }
-
-            fn parse(value: Option<Value>) -> InputValueResult<Self> {
-                let id = ID::parse(value).map_err(InputValueError::propagate)?;
-                id.parse().map_err(|error: Error| {
-                    InputValueError::custom(error.message()).with_extension("code", "BAD_USER_INPUT")
-                })
-            }
-
-            fn to_value(&self) -> Value {
-                Value::String(self.to_string())
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-        }
+        id_input!($name);
 
         impl OutputType for $name {
             fn type_name() -> Cow<'static, str> {
@@ -163,6 +170,21 @@ pub enum NodeId {
     /// An artifact's.
     Artifact(ArtifactId),
 }
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Project(id) => id.fmt(f),
+            Self::Session(id) => id.fmt(f),
+            Self::Run(id) => id.fmt(f),
+            Self::File(id) => id.fmt(f),
+            Self::Artifact(id) => id.fmt(f),
+        }
+    }
+}
+
+id_input!(NodeId);
 
 impl FromStr for NodeId {
     type Err = Error;

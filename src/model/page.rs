@@ -38,7 +38,7 @@ impl PageArgs {
 }
 
 /// Which end of the list a page is taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Take {
     /// From the start, or after the `after` cursor.
     First,
@@ -47,7 +47,7 @@ pub enum Take {
 }
 
 /// A page to be read: at most `size` rows between two keys.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest<K> {
     /// Rows at the most.
     pub size: i64,
@@ -110,7 +110,7 @@ impl<K> PageRequest<K> {
 }
 
 /// The key of a row in a sorted list: what it is sorted by, then its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The sort value: text as it is, numbers and times as fixed-width decimal.
     pub sort: String,

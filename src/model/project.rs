@@ -70,7 +70,7 @@ impl Default for ProjectOrder {
 }
 
 /// Which way a list is sorted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 pub enum OrderDirection {
     /// Smallest or oldest first.
     Asc,

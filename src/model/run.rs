@@ -217,21 +217,21 @@ pub enum IfBusy {
 }
 
 /// Which runs. All conditions must hold.
-#[derive(Clone, Debug, Default, InputObject)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, InputObject)]
 pub struct RunFilter {
     /// Stands at one of these.
     pub status: Option<Vec<RunStatus>>,
 }
 
 /// What runs can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 pub enum RunOrderField {
     /// The time at which they were asked for, which is also the order of their numbers.
     CreatedAt,
 }
 
 /// How runs are sorted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, InputObject)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, InputObject)]
 pub struct RunOrder {
     /// By what.
     pub field: RunOrderField,

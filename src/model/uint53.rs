@@ -31,6 +31,12 @@ impl From<u64> for UInt53 {
     }
 }
 
+impl From<u32> for UInt53 {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
 impl From<usize> for UInt53 {
     fn from(number: usize) -> Self {
         Self::from(u64::try_from(number).unwrap_or(u64::MAX))

@@ -143,7 +143,7 @@ pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &Ru
 }
 
 /// How a list of runs is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunListing {
     /// Which runs.
     pub filter: RunFilter,

@@ -1,0 +1,199 @@
+//! Loaders: what many objects of one answer ask for is read in one statement.
+//!
+//! They are made for each request and hold the viewer, who goes into the SQL. They keep nothing, so a stream's next batch reads
+//! afresh, and they do not wait: the keys of one level are there when the level has been looked at once.
+
+use std::{collections::HashMap, hash::Hash, time::Duration};
+
+use async_graphql::dataloader::{self, DataLoader, NoCache};
+
+use crate::{
+    app::App,
+    error::{Error, Result},
+    model::{
+        artifact::Artifact,
+        file::{File, PinnedFile},
+        id::{ArtifactId, FileId, ProjectId, RunId, SessionId, UserId},
+        page::{Key, Page, PageRequest},
+        project::Project,
+        run::{ModelUsage, Run, RunFilter},
+        scope::Viewer,
+        session::WorkspaceSession,
+        user::User,
+    },
+    store::{
+        self,
+        artifact::ArtifactsOf,
+        run::{RunListing, RunsOf},
+    },
+};
+
+/// The loaders of one request.
+pub type Loader = DataLoader<Rows, NoCache>;
+
+/// Reads rows for a viewer.
+pub struct Rows {
+    app: App,
+    viewer: Viewer,
+}
+
+/// Loaders for a request of the viewer's.
+pub fn loader(app: &App, viewer: Viewer) -> Loader {
+    DataLoader::with_cache(Rows { app: app.clone(), viewer }, tokio::spawn, NoCache).delay(Duration::ZERO)
+}
+
+fn by<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
+    rows.into_iter().map(|row| (key(&row), row)).collect()
+}
+
+fn grouped<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
+    let mut groups: HashMap<K, Vec<V>> = HashMap::new();
+    for row in rows {
+        groups.entry(key(&row)).or_default().push(row);
+    }
+    groups
+}
+
+/// A loader of rows by their ids.
+macro_rules! by_id {
+    ($id:ty => $row:ty, $read:path) => {
+        impl dataloader::Loader<$id> for Rows {
+            type Value = $row;
+            type Error = Error;
+
+            async fn load(&self, ids: &[$id]) -> Result<HashMap<$id, $row>> {
+                let mut conn = self.app.store.read().await?;
+                Ok(by($read(&mut conn, &self.viewer, ids).await?, |row| row.id))
+            }
+        }
+    };
+}
+
+by_id!(UserId => User, store::user::by_ids);
+by_id!(ProjectId => Project, store::project::by_ids);
+by_id!(SessionId => WorkspaceSession, store::session::by_ids);
+by_id!(RunId => Run, store::run::by_ids);
+by_id!(FileId => File, store::file::by_ids);
+by_id!(ArtifactId => Artifact, store::artifact::by_ids);
+
+/// Asks for a project's active session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ActiveSession(pub ProjectId);
+
+impl dataloader::Loader<ActiveSession> for Rows {
+    type Value = WorkspaceSession;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ActiveSession]) -> Result<HashMap<ActiveSession, WorkspaceSession>> {
+        let projects: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.app.store.read().await?;
+        let rows = store::session::active_of(&mut conn, &self.viewer, &projects).await?;
+        Ok(by(rows, |session| ActiveSession(session.project_id)))
+    }
+}
+
+/// Asks for the files that a run was given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inputs(pub RunId);
+
+impl dataloader::Loader<Inputs> for Rows {
+    type Value = Vec<PinnedFile>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Inputs]) -> Result<HashMap<Inputs, Vec<PinnedFile>>> {
+        let runs: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.app.store.read().await?;
+        Ok(grouped(store::run::inputs(&mut conn, &self.viewer, &runs).await?, |input| Inputs(input.run_id)))
+    }
+}
+
+/// Asks for what each model consumed in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Models(pub RunId);
+
+impl dataloader::Loader<Models> for Rows {
+    type Value = Vec<ModelUsage>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Models]) -> Result<HashMap<Models, Vec<ModelUsage>>> {
+        let runs: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.app.store.read().await?;
+        Ok(grouped(store::run::models(&mut conn, &self.viewer, &runs).await?, |usage| Models(usage.run_id)))
+    }
+}
+
+/// Asks for a page of somebody's runs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RunsPage(pub RunsOf, pub RunListing);
+
+impl dataloader::Loader<RunsPage> for Rows {
+    type Value = Page<Run>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[RunsPage]) -> Result<HashMap<RunsPage, Page<Run>>> {
+        let mut conn = self.app.store.read().await?;
+        let mut pages = HashMap::with_capacity(keys.len());
+        for (listing, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
+            let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
+            let read = store::run::pages(&mut conn, &self.viewer, &owners, &listing).await?;
+            pages.extend(keys.into_iter().zip(read));
+        }
+        Ok(pages)
+    }
+}
+
+/// Asks how many runs somebody has.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RunsCount(pub RunsOf, pub RunFilter);
+
+impl dataloader::Loader<RunsCount> for Rows {
+    type Value = u64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[RunsCount]) -> Result<HashMap<RunsCount, u64>> {
+        let mut conn = self.app.store.read().await?;
+        let mut counts = HashMap::with_capacity(keys.len());
+        for (filter, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
+            let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
+            let read = store::run::counts(&mut conn, &self.viewer, &owners, &filter).await?;
+            counts.extend(keys.into_iter().zip(read));
+        }
+        Ok(counts)
+    }
+}
+
+/// Asks for a page of somebody's artifacts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ArtifactsPage(pub ArtifactsOf, pub PageRequest<Key>);
+
+impl dataloader::Loader<ArtifactsPage> for Rows {
+    type Value = Page<Artifact>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ArtifactsPage]) -> Result<HashMap<ArtifactsPage, Page<Artifact>>> {
+        let mut conn = self.app.store.read().await?;
+        let mut pages = HashMap::with_capacity(keys.len());
+        for (request, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
+            let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
+            let read = store::artifact::pages(&mut conn, &self.viewer, &owners, &request).await?;
+            pages.extend(keys.into_iter().zip(read));
+        }
+        Ok(pages)
+    }
+}
+
+/// Asks how many artifacts somebody has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ArtifactsCount(pub ArtifactsOf);
+
+impl dataloader::Loader<ArtifactsCount> for Rows {
+    type Value = u64;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ArtifactsCount]) -> Result<HashMap<ArtifactsCount, u64>> {
+        let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.app.store.read().await?;
+        let counts = store::artifact::counts(&mut conn, &self.viewer, &owners).await?;
+        Ok(keys.iter().copied().zip(counts).collect())
+    }
+}

@@ -1,0 +1,139 @@
+//! The mutation root. Each takes one `input` and answers with a payload: what came of it, and what the caller can mend.
+
+use async_graphql::{Context, Object, Result};
+
+use super::{
+    access::Access,
+    input::{
+        CancelRunInput, CancelRunPayload, CreateProjectInput, CreateProjectPayload, OpenProjectInput,
+        OpenProjectPayload, RerunInput, RerunPayload, RevokeSessionInput, RevokeSessionPayload, StartRunInput,
+        StartRunPayload, UpdateProjectInput, UpdateProjectPayload, UploadFilesInput, UploadFilesPayload, UploadResult,
+    },
+    object::{Obj, Rows},
+    user_error::settle,
+};
+use crate::{
+    app::{self, project, run, session},
+    error::{Error, Kind},
+    files::stage::Staged,
+};
+
+/// Changing.
+pub struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Creates a project.
+    async fn create_project(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The project.")] input: CreateProjectInput,
+    ) -> Result<Obj<CreateProjectPayload>> {
+        let CreateProjectInput { name, description, labels, idempotency_key } = input;
+        let new = project::CreateProject { name, description, labels };
+        let (project, user_errors) = settle(project::create(ctx.app()?, ctx.viewer()?, new, idempotency_key).await)?;
+        Ok(Obj(CreateProjectPayload { project: project.map(Obj), user_errors }))
+    }
+
+    /// Changes a project's name, description or labels.
+    async fn update_project(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateProjectInput,
+    ) -> Result<Obj<UpdateProjectPayload>> {
+        let UpdateProjectInput { project_id, version, name, description, labels } = input;
+        let change = project::UpdateProject { project_id, version: version.as_u64(), name, description, labels };
+        let (project, user_errors) = settle(project::update(ctx.app()?, ctx.viewer()?, change).await)?;
+        Ok(Obj(UpdateProjectPayload { project: project.map(Obj), user_errors }))
+    }
+
+    /// Opens a project: attaches its active workspace session or provisions a new one.
+    async fn open_project(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which project.")] input: OpenProjectInput,
+    ) -> Result<Obj<OpenProjectPayload>> {
+        let ttl = input.ttl_seconds.map(crate::model::uint53::UInt53::as_u64);
+        let opened = session::open_project(ctx.app()?, ctx.viewer()?, input.project_id, ttl).await;
+        let (opened, user_errors) = settle(opened)?;
+        let provisioned = opened.as_ref().is_some_and(|opened| opened.provisioned);
+        let (project, session) = opened.map(|opened| (Obj(opened.project), Obj(opened.session))).unzip();
+        Ok(Obj(OpenProjectPayload { session, provisioned, project, user_errors }))
+    }
+
+    /// Ends a workspace session now and cancels its runs. Ending one that has ended is harmless.
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which session.")] input: RevokeSessionInput,
+    ) -> Result<Obj<RevokeSessionPayload>> {
+        let (session, user_errors) = settle(session::revoke(ctx.app()?, ctx.viewer()?, input.session_id).await)?;
+        Ok(Obj(RevokeSessionPayload { session: session.map(Obj), user_errors }))
+    }
+
+    /// Starts a run: it is queued, and executed when its turn comes.
+    async fn start_run(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: StartRunInput,
+    ) -> Result<Obj<StartRunPayload>> {
+        let StartRunInput { project_id, prompt, files, agent, model, if_busy, idempotency_key } = input;
+        let start = run::StartRun { project_id, prompt, files: files.unwrap_or_default(), agent, model, if_busy };
+        let (started, user_errors) = settle(run::start(ctx.app()?, ctx.viewer()?, start, idempotency_key).await)?;
+        Ok(Obj(StartRunPayload { run: started.map(|started| Obj(started.run)), user_errors }))
+    }
+
+    /// Makes a new run of one that there is: the same prompt or another, the same contents of the same files.
+    async fn rerun(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which run.")] input: RerunInput,
+    ) -> Result<Obj<RerunPayload>> {
+        let RerunInput { run_id, prompt, if_busy, idempotency_key } = input;
+        let again = run::Rerun { run_id, prompt, if_busy };
+        let (started, user_errors) = settle(run::rerun(ctx.app()?, ctx.viewer()?, again, idempotency_key).await)?;
+        Ok(Obj(RerunPayload { run: started.map(|started| Obj(started.run)), user_errors }))
+    }
+
+    /// Cancels a run: a queued one at once, a running one within a second. Cancelling one that has ended is harmless.
+    async fn cancel_run(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which run.")] input: CancelRunInput,
+    ) -> Result<Obj<CancelRunPayload>> {
+        let (run, user_errors) = settle(run::cancel(ctx.app()?, ctx.viewer()?, input.run_id).await)?;
+        Ok(Obj(CancelRunPayload { run: run.map(Obj), user_errors }))
+    }
+
+    /// Uploads files into a project's drive. Each has its own result: one that is refused does not hold up the others.
+    async fn upload_files(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The files.")] input: UploadFilesInput,
+    ) -> Result<Obj<UploadFilesPayload>> {
+        let app = ctx.app()?;
+        let UploadFilesInput { project_id, files, directory } = input;
+        let scope = app::file::drive_of(app, &ctx.viewer()?, project_id, files.len()).await;
+        let (scope, user_errors) = settle(scope)?;
+        let Some(scope) = scope else {
+            return Ok(Obj(UploadFilesPayload { results: Rows(Vec::new()), user_errors }));
+        };
+        let mut results = Vec::with_capacity(files.len());
+        for (index, file) in files.iter().enumerate() {
+            let staged: Result<Staged, Error> = file.take(ctx)?;
+            let uploaded = match staged {
+                Ok(staged) => app::file::upload(app, scope, directory.as_deref(), &staged).await,
+                Err(error) => Err(error),
+            };
+            let uploaded = uploaded.map_err(|error| match error.kind() {
+                Kind::Invalid if error.path().is_empty() => {
+                    error.at(["input".to_owned(), "files".into(), index.to_string()])
+                }
+                _ => error,
+            });
+            let (file, user_errors) = settle(uploaded)?;
+            results.push(UploadResult { file: file.map(Obj), user_errors });
+        }
+        Ok(Obj(UploadFilesPayload { results: Rows(results), user_errors }))
+    }
+}

@@ -1,0 +1,68 @@
+//! The subscription root.
+
+use async_graphql::{Context, Object, Result, Subscription};
+use futures_util::{Stream, StreamExt};
+
+use super::{
+    access::Access,
+    event::RunEvent,
+    object::{Obj, Rows},
+};
+use crate::{
+    error::Error,
+    model::{event::RunEventType, id::RunId, page, run::Run},
+    timeline::follow::Batch,
+};
+
+/// Watching.
+pub struct Subscription;
+
+#[Subscription]
+impl Subscription {
+    /// A run's events after a cursor (from the first when there is none), then live, until the run has ended. Nothing is skipped
+    /// and nothing comes twice; after a lost connection, go on with the last `endCursor`.
+    async fn run_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which run.")] run_id: RunId,
+        #[graphql(
+            desc = "Only events after this cursor, which is a sequence in decimal. One beyond the last event is an error."
+        )]
+        after: Option<String>,
+        #[graphql(desc = "Only events of these types, and the one that ends the run.")] types: Option<
+            Vec<RunEventType>,
+        >,
+    ) -> Result<impl Stream<Item = Result<Obj<RunEventBatch>>> + use<>> {
+        let after = after.map_or(Ok(0), |cursor| page::sequence(&cursor)).map_err(|error| error.at(["after"]))?;
+        // Read afresh, not through a loader: it must be committed now.
+        let run = ctx.loader()?.load_one(run_id).await?.ok_or_else(|| Error::not_found(RunId::NOUN))?;
+        let batches = ctx.app()?.timeline.follow(ctx.viewer()?, run, after, types)?;
+        Ok(batches.map(move |batch| Ok(Obj(RunEventBatch { run_id, batch: batch? }))))
+    }
+}
+
+/// Some events in a row: what was there when the server looked. One when they trickle, hundreds when catching up.
+pub struct RunEventBatch {
+    run_id: RunId,
+    batch: Batch,
+}
+
+/// Some events in a row: what was there when the server looked. One when they trickle, hundreds when catching up.
+#[Object]
+impl RunEventBatch {
+    /// At least one, oldest first; at most 500, and 64 KiB unless the first alone is larger.
+    async fn events(&self) -> Rows<RunEvent> {
+        self.batch.events.iter().cloned().map(RunEvent::from).collect()
+    }
+
+    /// Where to go on: give it as `after`. It moves over events that were not asked for, too.
+    async fn end_cursor(&self) -> String {
+        self.batch.end.to_string()
+    }
+
+    /// The run, as it is now.
+    async fn run(&self, ctx: &Context<'_>) -> Result<Obj<Run>> {
+        let run = ctx.loader()?.load_one(self.run_id).await?;
+        Ok(Obj(run.ok_or_else(|| Error::not_found(RunId::NOUN))?))
+    }
+}
