@@ -29,17 +29,8 @@ const PREFIX: &str = "wr_";
 /// The user that everything belongs to in development mode.
 const LOCAL_USER: &str = "local";
 
-/// A viewer, and until when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// Who.
-    pub viewer: Viewer,
-    /// When the token stops working by itself.
-    pub expires_at: Option<DateTime<Utc>>,
-}
-
 /// Who presents this token.
-pub async fn authenticate(app: &App, presented: &str) -> Result<Access> {
+pub async fn authenticate(app: &App, presented: &str) -> Result<Viewer> {
     let unknown = || Error::new(Kind::Unauthenticated, "This token is not known here.");
     if !presented.starts_with(PREFIX) || presented.len() > 100 {
         return Err(unknown());
@@ -52,10 +43,7 @@ pub async fn authenticate(app: &App, presented: &str) -> Result<Access> {
     if found.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(Error::new(Kind::Unauthenticated, "This token has expired."));
     }
-    Ok(Access {
-        viewer: Viewer::authenticated(found.user_id, found.role, Some(found.id)),
-        expires_at: found.expires_at,
-    })
+    Ok(Viewer::authenticated(found.user_id, found.role, Some(found.id)))
 }
 
 /// The local user of development mode, made at the first call.

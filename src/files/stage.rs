@@ -3,11 +3,10 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWriteExt;
 
-use super::{Files, format::TAKEN};
-use crate::error::{Detail, Error, Kind, Result};
+use super::Files;
+use crate::error::{Error, Result};
 
 /// An upload on its way; its bytes go when it is dropped.
 #[derive(Debug)]
@@ -17,30 +16,32 @@ pub struct Staged {
     size: u64,
 }
 
+/// An upload whose bytes are still coming.
+pub struct Staging {
+    file: tokio::fs::File,
+    name: String,
+    size: u64,
+}
+
 impl Files {
-    /// Keeps the bytes of `part` until the answer is dropped. An error of kind `Invalid` if there are more than `most`.
-    pub async fn stage<S, E>(&self, name: &str, mut part: S, most: u64) -> Result<Staged>
-    where
-        S: Stream<Item = std::result::Result<Bytes, E>> + Unpin,
-        E: Into<Error>,
-    {
+    /// Begins to keep an upload; `name` is what the client calls it.
+    pub fn stage(&self, name: &str) -> Result<Staging> {
         let file = tempfile::tempfile_in(&self.staging).map_err(Error::unavailable)?;
-        let mut writing = tokio::fs::File::from_std(file.try_clone().map_err(Error::unavailable)?);
-        let mut size = 0_u64;
-        while let Some(chunk) = part.next().await {
-            let chunk = chunk.map_err(Into::into)?;
-            size += chunk.len() as u64;
-            if size > most {
-                return Err(Error::new(
-                    Kind::Invalid,
-                    format!("The file is larger than {} MiB. Nothing of it was kept.", most >> 20),
-                )
-                .with(Detail::File { expected: TAKEN, detected: None }));
-            }
-            writing.write_all(&chunk).await.map_err(Error::unavailable)?;
-        }
-        writing.flush().await.map_err(Error::unavailable)?;
-        Ok(Staged { file, name: name.to_owned(), size })
+        Ok(Staging { file: tokio::fs::File::from_std(file), name: name.to_owned(), size: 0 })
+    }
+}
+
+impl Staging {
+    /// Keeps the next bytes.
+    pub async fn write(&mut self, bytes: &Bytes) -> Result<()> {
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes).await.map_err(Error::unavailable)
+    }
+
+    /// All bytes have come.
+    pub async fn finish(mut self) -> Result<Staged> {
+        self.file.flush().await.map_err(Error::unavailable)?;
+        Ok(Staged { file: self.file.into_std().await, name: self.name, size: self.size })
     }
 }
 

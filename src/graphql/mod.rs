@@ -45,7 +45,11 @@ pub type Executor = Engine<Schema<Query, Mutation, Subscription>>;
 
 /// The schema's types and limits, without data.
 pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation, Subscription).limit_depth(DEPTH).limit_complexity(COMPLEXITY)
+    Schema::build(Query, Mutation, Subscription)
+        .limit_depth(DEPTH)
+        .limit_complexity(COMPLEXITY)
+        // A hint at names that were not asked for tells strangers what there is.
+        .disable_suggestions()
 }
 
 /// The schema in the schema definition language, as it stands in `schema.graphql`.

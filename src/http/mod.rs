@@ -1,3 +1,7 @@
-//! The front door.
+//! The front door: routes, who is asking, GraphQL, downloads, health.
 
+mod download;
+mod gate;
 pub mod graphql;
+mod health;
+pub mod server;

@@ -68,13 +68,20 @@ impl Default for Limits {
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     allowed: Vec<String>,
+    this_machine: bool,
     hosts: Option<Vec<String>>,
 }
 
 impl Origins {
     /// Besides the server's own, these origins, each as a browser sends it: `https://app.example.org`, no path.
     pub fn new(allowed: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { allowed: allowed.into_iter().map(Into::into).collect(), hosts: None }
+        Self { allowed: allowed.into_iter().map(Into::into).collect(), this_machine: false, hosts: None }
+    }
+
+    /// Lets in pages that this machine serves, at whatever port: a frontend in development.
+    pub fn with_this_machine(mut self) -> Self {
+        self.this_machine = true;
+        self
     }
 
     /// Answers only requests for these hosts. Each is a name for any port (`localhost`) or a name with one
@@ -94,6 +101,7 @@ impl Origins {
         let own = origin.split_once("://").map(|(_, authority)| authority);
         own.is_some_and(|own| host(request).is_some_and(|host| host.eq_ignore_ascii_case(own)))
             || self.allowed.iter().any(|allowed| allowed == origin)
+            || (self.this_machine && own.is_some_and(is_this_machine))
     }
 
     /// Whether the request is for a host that this server answers for.
@@ -106,6 +114,16 @@ impl Origins {
         };
         hosts.iter().any(|host| host.eq_ignore_ascii_case(asked) || host.eq_ignore_ascii_case(name))
     }
+}
+
+/// Whether an authority is a name of this machine, with or without a port.
+fn is_this_machine(authority: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|name| {
+        let rest = authority.strip_prefix(name);
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        })
+    })
 }
 
 /// The authority that the client asked for: the `Host` header, or with HTTP/2 the address's.
@@ -141,6 +159,18 @@ mod tests {
         assert!(origins.admits(&asked("api.example", "https://app.example")));
         for foreign in ["https://app.example.evil", "http://app.example", "null", "https://app.example/"] {
             assert!(!origins.admits(&asked("api.example", foreign)), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn pages_of_this_machine_are_let_in_when_that_is_said() {
+        let origins = Origins::default().with_this_machine();
+        for good in ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:3000"] {
+            assert!(origins.admits(&asked("localhost:4000", good)), "{good}");
+            assert!(!Origins::default().admits(&asked("localhost:4000", good)), "{good}");
+        }
+        for foreign in ["http://localhost.evil", "http://localhost:evil", "http://evil#localhost", "null"] {
+            assert!(!origins.admits(&asked("localhost:4000", foreign)), "{foreign}");
         }
     }
 

@@ -1,0 +1,99 @@
+//! The HTTP server: all routes on one listener.
+
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::{App as Routes, HttpServer, dev::ServerHandle, web};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    download::download,
+    gate::ProductGate,
+    graphql::{
+        self as transport, Endpoint,
+        settings::{Limits, Origins},
+    },
+    health::{healthz, readyz},
+};
+use crate::{
+    app::App,
+    error::{Error, Kind, Result},
+    graphql,
+    model::scope::Viewer,
+};
+
+/// How long requests under way have to be answered at a shutdown, in seconds.
+const GRACE: u64 = 2;
+
+/// Who is answered.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Browser origins that may use the API from elsewhere.
+    pub allow_origin: Vec<String>,
+    /// In development mode: who everybody is. Then pages of this machine are let in, and only requests for it are answered.
+    pub local: Option<Viewer>,
+}
+
+/// A server at work.
+pub struct Server {
+    handle: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    shutdown: CancellationToken,
+}
+
+/// Takes the address, so that clients can connect from now on; nobody answers yet.
+pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| Error::new(Kind::Unavailable, format!("{address} cannot be listened at: {error}.")))
+}
+
+impl Server {
+    /// Serves on `listener`.
+    pub fn start(app: App, policy: Policy, listener: TcpListener) -> Result<Self> {
+        let shutdown = CancellationToken::new();
+        let gate = ProductGate::new(app.clone(), policy.local);
+        tokio::spawn(gate.clone().watch_tokens(shutdown.clone()));
+        let uploads = app.rules.uploads;
+        let mut origins = Origins::new(policy.allow_origin);
+        if policy.local.is_some() {
+            origins = origins.with_this_machine().only_hosts(["localhost", "127.0.0.1", "[::1]"]);
+        }
+        let endpoint = Endpoint {
+            executor: graphql::engine(app.clone()),
+            gate,
+            limits: Limits { file: uploads.bytes, files: uploads.files, ..Limits::default() },
+            origins,
+            shutdown: shutdown.clone(),
+        };
+        let app = web::Data::new(app);
+        let routes = move || {
+            Routes::new()
+                .app_data(app.clone())
+                .configure(|config| transport::configure(config, "/graphql", endpoint.clone()))
+                .route("/files/{version}/{name}", web::get().to(download))
+                .route("/files/{version}/{name}", web::head().to(download))
+                .route("/healthz", web::get().to(healthz))
+                .route("/readyz", web::get().to(readyz))
+        };
+        let server = HttpServer::new(routes)
+            .disable_signals()
+            .shutdown_timeout(GRACE)
+            .listen(listener)
+            .map_err(Error::unavailable)?
+            .run();
+        let handle = server.handle();
+        Ok(Self { handle, serving: tokio::spawn(server), shutdown })
+    }
+
+    /// Ends open streams and sockets with a reason. Requests are still answered.
+    pub fn close_streams(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Answers what is under way and stops.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.handle.stop(true).await;
+        let _ = self.serving.await;
+    }
+}
