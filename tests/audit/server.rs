@@ -1,6 +1,6 @@
 //! A server over the audit schema, on a free port of the loopback, with two workers.
 
-use std::{net::SocketAddr, thread::JoinHandle};
+use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio_tungstenite::{
@@ -17,6 +17,11 @@ use workroom::http::graphql::{
 use super::schema::{AuditGate, AuditSchema, schema};
 
 pub type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A client whose every request ends in time.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client")
+}
 
 /// A running server. Stops when dropped.
 pub struct Server {
