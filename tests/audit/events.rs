@@ -2,15 +2,15 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use reqwest::{Client, Response};
+use reqwest::Response;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use workroom::http::graphql::gate::Ended;
 
-use super::server::Server;
+use super::server::{Server, client};
 
 async fn events(server: &Server, query: &str) -> Response {
-    let request = Client::new().post(server.url()).header("accept", "text/event-stream");
+    let request = client().post(server.url()).header("accept", "text/event-stream");
     request.header("accept-encoding", "gzip").json(&json!({ "query": query })).send().await.expect("an answer")
 }
 
@@ -54,8 +54,7 @@ async fn a_stopping_server_ends_its_streams_and_still_answers() {
     server.shutdown.cancel();
     let text = rest(response).await;
     assert!(text.contains("UNAVAILABLE") && text.ends_with("event: complete\ndata:\n\n"), "{text}");
-    let answer =
-        Client::new().post(server.url()).json(&json!({ "query": "{ viewer }" })).send().await.expect("an answer");
+    let answer = client().post(server.url()).json(&json!({ "query": "{ viewer }" })).send().await.expect("an answer");
     assert!(answer.status().is_success());
 }
 

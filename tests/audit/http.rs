@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use workroom::{
@@ -19,11 +19,11 @@ use workroom::{
 
 use super::{
     schema::{AuditGate, schema},
-    server::Server,
+    server::{Server, client},
 };
 
 async fn post(server: &Server, query: &str) -> Response {
-    Client::new().post(server.url()).json(&json!({ "query": query })).send().await.expect("an answer")
+    client().post(server.url()).json(&json!({ "query": query })).send().await.expect("an answer")
 }
 
 async fn error(response: Response) -> (StatusCode, String, String) {
@@ -42,9 +42,8 @@ async fn without_a_token_nothing_is_told() {
     let (status, code, _) = error(response).await;
     assert_eq!((status, code.as_str()), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"));
 
-    let with = |token: &str| {
-        Client::new().post(server.url()).bearer_auth(token).json(&json!({ "query": "{ viewer }" })).send()
-    };
+    let with =
+        |token: &str| client().post(server.url()).bearer_auth(token).json(&json!({ "query": "{ viewer }" })).send();
     assert_eq!(error(with("bad").await.expect("an answer")).await.1, "UNAUTHENTICATED");
     assert_eq!(error(with("denied").await.expect("an answer")).await.0, StatusCode::FORBIDDEN);
     assert_eq!(error(with("away").await.expect("an answer")).await.0, StatusCode::SERVICE_UNAVAILABLE);
@@ -79,7 +78,7 @@ async fn internal_causes_stay_inside_and_chosen_errors_leave() {
 async fn mutations_are_not_run_by_get() {
     let server = Server::start();
     let address = format!("{}?query=mutation%20{{createProject(input:{{name:%22x%22}}){{name}}}}", server.url());
-    let response = Client::new().get(address).send().await.expect("an answer");
+    let response = client().get(address).send().await.expect("an answer");
     assert_eq!(
         (response.status(), &response.headers()["allow"]),
         (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().expect("a value"))
@@ -117,8 +116,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 async fn only_known_origins_may_read_answers() {
     let server = Server::with(|endpoint| endpoint.origins = Origins::new(["https://app.example"]));
     let ask = |method: Method, origin: &str| {
-        let request =
-            Client::new().request(method, format!("{}?query={{viewer}}", server.url())).header("origin", origin);
+        let request = client().request(method, format!("{}?query={{viewer}}", server.url())).header("origin", origin);
         request.header("access-control-request-method", "POST").send()
     };
     let allowed = ask(Method::OPTIONS, "https://app.example").await.expect("an answer");
@@ -137,8 +135,7 @@ async fn only_known_origins_may_read_answers() {
 async fn a_foreign_host_name_is_not_answered() {
     let server = Server::with(|endpoint| endpoint.origins = Origins::default().only_hosts(["127.0.0.1"]));
     assert_eq!(post(&server, "{ viewer }").await.status(), StatusCode::OK);
-    let request =
-        Client::new().post(server.url()).header("host", "evil.example").header("origin", "http://evil.example");
+    let request = client().post(server.url()).header("host", "evil.example").header("origin", "http://evil.example");
     let response = request.json(&json!({ "query": "{ viewer }" })).send().await.expect("an answer");
     assert!(!response.headers().contains_key("access-control-allow-origin"));
     assert_eq!(error(response).await.0, StatusCode::MISDIRECTED_REQUEST);
@@ -147,7 +144,7 @@ async fn a_foreign_host_name_is_not_answered() {
 #[tokio::test]
 async fn every_answer_has_a_request_id() {
     let server = Server::start();
-    let ask = |id: &str| Client::new().get(server.url()).header("x-request-id", id).send();
+    let ask = |id: &str| client().get(server.url()).header("x-request-id", id).send();
     let answered = ask("trace-1").await.expect("an answer");
     assert_eq!(answered.headers()["x-request-id"], "trace-1");
     for odd in ["", "two words", &"x".repeat(65)] {

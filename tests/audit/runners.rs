@@ -35,8 +35,8 @@ async fn pass(runner: &str, settings: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn all_audits_of_graphql_over_http_pass() {
-    let server = Server::start();
-    pass("http-audit.mjs", &[("URL", &server.url()), ("STRICT", "1")]).await;
+    let server = Server::with(|endpoint| endpoint.gate.strict = true);
+    pass("http-audit.mjs", &[("URL", &server.url()), ("STRICT", "1"), ("TOKEN", "amy")]).await;
 }
 
 #[tokio::test]

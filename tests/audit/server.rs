@@ -1,6 +1,6 @@
 //! A server over the audit schema, on a free port of the loopback, with two workers.
 
-use std::{net::SocketAddr, thread::JoinHandle};
+use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio_tungstenite::{
@@ -11,11 +11,17 @@ use tokio_util::sync::CancellationToken;
 use workroom::http::graphql::{
     Endpoint, configure,
     settings::{Limits, Origins},
+    stall::drop_stalled,
 };
 
 use super::schema::{AuditGate, AuditSchema, schema};
 
 pub type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A client whose every request ends in time.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client")
+}
 
 /// A running server. Stops when dropped.
 pub struct Server {
@@ -43,6 +49,7 @@ impl Server {
         };
         change(&mut endpoint);
         let (gate, shutdown) = (endpoint.gate.clone(), endpoint.shutdown.clone());
+        let stalled = drop_stalled(endpoint.limits.send);
         let (started, start) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -50,8 +57,12 @@ impl Server {
                     let endpoint = endpoint.clone();
                     App::new().configure(move |config| configure(config, "/graphql", endpoint))
                 };
-                let server =
-                    HttpServer::new(app).workers(2).disable_signals().bind("127.0.0.1:0").expect("a free port");
+                let server = HttpServer::new(app)
+                    .on_connect(stalled)
+                    .workers(2)
+                    .disable_signals()
+                    .bind("127.0.0.1:0")
+                    .expect("a free port");
                 let address = server.addrs()[0];
                 let server = server.run();
                 started.send((address, server.handle())).expect("the test waits");

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest, http::HeaderValue};
+use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue};
 use workroom::http::graphql::gate::Ended;
 
 use super::server::{Server, Socket};
@@ -52,9 +52,12 @@ async fn a_socket_closes_with_the_reason_when_its_token_ends() {
     let mut socket = server.admitted().await;
     subscribe(&mut socket, "subscription { counter(to: 100000, everyMs: 10) { n } }").await;
     assert_eq!(json_of(&mut socket).await["payload"]["data"]["counter"]["n"], 1);
+    let mut idle = server.admitted().await;
     server.gate.end.send_replace(Some(Ended { reason: "The token was revoked.".into() }));
-    let closed = timeout(Duration::from_secs(1), close_of(&mut socket)).await.expect("within a second");
-    assert_eq!(closed, (4403, "The token was revoked.".into()));
+    for socket in [&mut socket, &mut idle] {
+        let closed = timeout(Duration::from_secs(1), close_of(socket)).await.expect("within a second");
+        assert_eq!(closed, (4403, "The token was revoked.".into()));
+    }
     nothing_alive(&server).await;
 }
 
@@ -76,6 +79,17 @@ async fn a_stalled_reader_costs_little_and_is_dropped() {
     nothing_alive_after_first(&server).await;
     let made = server.gate.counts.flooded.load(Ordering::SeqCst) * RESULT;
     assert!(made < 24 << 20, "{made} bytes were made for nobody");
+    // And the connection goes, with all that waited in it. The kernel asks less and less often whether the client
+    // takes more, so it takes the kernel a few times the wait to notice.
+    sleep(Duration::from_secs(3)).await;
+    let end = loop {
+        match timeout(LONG, socket.next()).await.expect("in time").expect("no orderly end") {
+            Ok(_) => {}
+            Err(Error::Io(error)) => break error.kind(),
+            Err(other) => panic!("the server had kept the rest: {other}"),
+        }
+    };
+    assert_eq!(end, std::io::ErrorKind::ConnectionReset);
 }
 
 async fn nothing_alive_after_first(server: &Server) {

@@ -3,17 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use reqwest::{
-    Client, StatusCode,
+    StatusCode,
     multipart::{Form, Part},
 };
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Server, client};
 
 const UPLOADS: &str = "mutation($files: [Upload!]!) { uploadFiles(files: $files) { size filename contentType error } }";
 
 async fn send(server: &Server, form: Form) -> (StatusCode, Value) {
-    let request = Client::new().post(server.url()).header("graphql-require-preflight", "1").multipart(form);
+    let request = client().post(server.url()).header("graphql-require-preflight", "1").multipart(form);
     let response = request.send().await.expect("an answer");
     (response.status(), response.json().await.expect("JSON"))
 }
@@ -52,7 +52,7 @@ async fn a_forged_key_names_nothing() {
     let query = "mutation($file: Upload!) { uploadFile(file: $file) { size } }";
     for forged in [json!("#__graphql_file__:0"), json!("0"), json!(7)] {
         let body = json!({ "query": query, "variables": { "file": forged } });
-        let response = Client::new().post(server.url()).json(&body).send().await.expect("an answer");
+        let response = client().post(server.url()).json(&body).send().await.expect("an answer");
         let body: Value = response.json().await.expect("JSON");
         assert_eq!(body["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{body}");
     }
@@ -101,7 +101,7 @@ async fn nothing_is_staged_for_a_request_that_is_refused() {
 async fn a_form_without_a_preflight_header_is_refused() {
     let server = Server::start();
     let form = form(UPLOADS, json!({ "files": [] }), json!({}));
-    let response = Client::new().post(server.url()).multipart(form).send().await.expect("an answer");
+    let response = client().post(server.url()).multipart(form).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -111,7 +111,7 @@ async fn a_part_of_nothing_but_headers_is_refused_early() {
     let server = Server::start();
     let begun = stream::iter([bytes::Bytes::from_static(b"--b\r\nX-Long: ")]);
     let endless = begun.chain(stream::repeat(bytes::Bytes::from(vec![b'x'; 1 << 14])));
-    let request = Client::new().post(server.url()).header("graphql-require-preflight", "1");
+    let request = client().post(server.url()).header("graphql-require-preflight", "1");
     let request = request.header("content-type", "multipart/form-data; boundary=b");
     let request = request.body(reqwest::Body::wrap_stream(endless.map(Ok::<_, std::io::Error>)));
     // Without a bound of its own it would be the bound on the whole body that answers, with 413.
@@ -125,7 +125,7 @@ async fn a_client_that_stops_sending_is_given_up() {
     let server = Server::with(|endpoint| endpoint.limits.body_pause = std::time::Duration::from_millis(200));
     let begun = bytes::Bytes::from_static(b"--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{");
     let body = stream::iter([Ok::<_, std::io::Error>(begun)]).chain(stream::pending());
-    let request = Client::new().post(server.url()).header("graphql-require-preflight", "1");
+    let request = client().post(server.url()).header("graphql-require-preflight", "1");
     let request = request.header("content-type", "multipart/form-data; boundary=b");
     let response = request.body(reqwest::Body::wrap_stream(body)).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);

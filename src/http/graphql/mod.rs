@@ -10,7 +10,8 @@
 //!   [`crate::graphql::limits`];
 //! - `execute`: time limit and panics;
 //! - [`answer`]: codes, masking, JSON, status;
-//! - `sse`, `websocket`: answers in many pieces.
+//! - `sse`, `websocket`: answers in many pieces;
+//! - [`stall`]: what the server around this needs, so that a client that reads nothing holds no connection.
 //!
 //! Queries may come by GET, everything else by POST. A body is `application/json`, which no page of a foreign origin can
 //! send without a preflight, or `multipart/form-data`, for which a header that forces one is demanded.
@@ -24,6 +25,7 @@ mod negotiate;
 mod request;
 pub mod settings;
 mod sse;
+pub mod stall;
 mod websocket;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
