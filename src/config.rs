@@ -68,6 +68,27 @@ pub struct Given {
     pub config: Option<PathBuf>,
 }
 
+/// What the demonstration takes besides.
+#[derive(Args, Clone, Debug)]
+pub struct DemoFlags {
+    /// Leave when the story is told, instead of serving on
+    #[arg(long, env = "DEMO_ONCE", num_args = 0..=1, default_missing_value = "1", default_value = "", hide_default_value = true)]
+    pub once: String,
+    /// How long the agent rests before each turn, so that a person can watch
+    #[arg(long, default_value = "500ms", value_name = "TIME")]
+    pub pace: humantime::Duration,
+    /// The documents to upload
+    #[arg(long, default_value = "fixtures/documents", value_name = "FOLDER")]
+    pub documents: PathBuf,
+}
+
+impl DemoFlags {
+    /// Leave when the story is told.
+    pub fn is_once(&self) -> bool {
+        !matches!(self.once.as_str(), "" | "0" | "false")
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]

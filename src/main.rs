@@ -1,3 +1,7 @@
 //! The `workroom` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    workroom::cli::main()
+}

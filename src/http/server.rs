@@ -12,6 +12,7 @@ use super::{
     graphql::{
         self as transport, Endpoint,
         settings::{Limits, Origins},
+        stall::drop_stalled,
     },
     health::{healthz, readyz},
 };
@@ -65,6 +66,7 @@ impl Server {
             origins,
             shutdown: shutdown.clone(),
         };
+        let patience = endpoint.limits.send;
         let app = web::Data::new(app);
         let routes = move || {
             Routes::new()
@@ -77,6 +79,7 @@ impl Server {
         };
         let server = HttpServer::new(routes)
             .disable_signals()
+            .on_connect(drop_stalled(patience))
             .shutdown_timeout(GRACE)
             .listen(listener)
             .map_err(Error::unavailable)?

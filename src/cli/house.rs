@@ -1,0 +1,131 @@
+//! The parts, wired: store, files, timeline, worker, server.
+
+use std::{
+    fs::{File, TryLockError},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+
+use crate::{
+    agent::model::{Model, extractive::Extractive},
+    app::{App, Rules, UploadRules, access},
+    config::Settings,
+    error::{Error, Kind, Result},
+    files::{Files, signature::Signer},
+    hint::Hints,
+    http::server::{Policy, Server, bind},
+    store::{Location, Store, secret},
+    timeline::Timeline,
+    worker::{self, Worker},
+};
+
+/// A whole server at work.
+pub struct House {
+    app: App,
+    server: Server,
+    worker: Worker,
+    address: SocketAddr,
+    /// Held as long as the house stands.
+    _lock: Option<File>,
+}
+
+/// The models that this build brings.
+pub fn models() -> Vec<Arc<dyn Model>> {
+    vec![Arc::new(Extractive)]
+}
+
+/// Opens the database of the settings, up to date.
+pub async fn open_store(settings: &Settings) -> Result<Store> {
+    Store::open(&settings.database_url.parse()?).await
+}
+
+impl House {
+    /// Starts a server with its worker; clients can connect when this returns.
+    pub async fn start(settings: &Settings, models: Vec<Arc<dyn Model>>) -> Result<Self> {
+        let lock = lock(&settings.database_url.parse()?)?;
+        let listener = bind(settings.listen)?;
+        let address = listener.local_addr().map_err(Error::internal)?;
+        let store = open_store(settings).await?;
+        let app = app(settings, &models, store, address).await?;
+        Self::open(settings, models, app, listener, lock).await
+    }
+
+    async fn open(
+        settings: &Settings,
+        models: Vec<Arc<dyn Model>>,
+        app: App,
+        listener: TcpListener,
+        lock: Option<File>,
+    ) -> Result<Self> {
+        let address = listener.local_addr().map_err(Error::internal)?;
+        let local = if settings.dev { Some(access::local_user(&app.store).await?) } else { None };
+        let policy = Policy { allow_origin: settings.allow_origin.clone(), local };
+        let server = Server::start(app.clone(), policy, listener)?;
+        let setup =
+            worker::Setup { models, max_runs: settings.max_runs, limits: settings.limits, lease: worker::LEASE };
+        let worker = Worker::start(app.clone(), setup);
+        Ok(Self { app, server, worker, address, _lock: lock })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The house behind the server.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Stops: streams end with a reason, running runs are handed back, requests under way are answered.
+    pub async fn stop(self) {
+        self.server.close_streams();
+        self.worker.stop().await;
+        self.server.stop().await;
+        self.app.store.close().await;
+    }
+}
+
+/// The house without its doors.
+async fn app(settings: &Settings, models: &[Arc<dyn Model>], store: Store, address: SocketAddr) -> Result<App> {
+    let files = Files::open(&settings.files_url, &settings.data.join("staging"))?;
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(|error| Error::internal(error.to_string()))?;
+    let secret = store.write(move |tx| async move { secret::ensure(tx, "downloads", &fresh).await }.boxed()).await?;
+    let hints = Hints::default();
+    Ok(App {
+        timeline: Timeline::new(store.clone(), hints.clone()),
+        signer: Signer::new(&secret)?,
+        rules: Rules {
+            session_ttl: settings.session_ttl,
+            session_ttl_max: settings.session_ttl_max,
+            models: models.iter().map(|model| model.name().to_owned()).collect(),
+            public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+            uploads: UploadRules::default(),
+        },
+        store,
+        files,
+        hints,
+    })
+}
+
+/// One server per SQLite database: a second one is refused. Short commands such as `token` need no lock.
+fn lock(location: &Location) -> Result<Option<File>> {
+    let Location::Sqlite(database) = location else { return Ok(None) };
+    let path = database.with_extension("lock");
+    let cannot =
+        |error: std::io::Error| Error::new(Kind::Unavailable, format!("{} cannot be locked: {error}.", path.display()));
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(cannot)?;
+    let file = File::create(&path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "Another Workroom serves {}. A SQLite database takes one server; several share PostgreSQL.",
+            database.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
