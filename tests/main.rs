@@ -1,4 +1,6 @@
 //! The stories: whole-server tests on a real server with a real store, one module each.
 
 mod audit;
+mod first_run;
 mod parity;
+mod world;

@@ -7,7 +7,10 @@
 pub mod model;
 pub mod tool;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +55,8 @@ pub struct Agent<'a> {
     pub desk: &'a Desk,
     /// The model that it was given.
     pub model: &'a dyn Model,
+    /// The tools that it may use.
+    pub tools: &'a [Arc<dyn Tool>],
     /// What it may use up.
     pub limits: RunLimits,
     /// Ends the run as cancelled.
@@ -71,7 +76,6 @@ enum Verdict {
 struct Progress {
     run: Run,
     conversation: Conversation,
-    tools: Vec<Box<dyn Tool>>,
     /// Records written up to now.
     records: i64,
     turns: u64,
@@ -125,13 +129,11 @@ impl Agent<'_> {
         }
         let turns = messages.iter().rev().take_while(|message| !matches!(message, Message::User { .. }));
         let turns = turns.filter(|message| matches!(message, Message::Assistant { .. })).count() as u64;
-        let tools = tool::all();
-        let specs = tools.iter().map(|tool| tool.spec()).collect();
+        let tools = self.tools.iter().map(|tool| tool.spec()).collect();
         Ok(Progress {
             tokens: run.usage.total(),
             run,
-            conversation: Conversation { messages, tools: specs },
-            tools,
+            conversation: Conversation { messages, tools },
             records: i64::try_from(records.len()).map_err(Error::internal)?,
             turns,
             warned: Vec::new(),
@@ -188,7 +190,7 @@ impl Agent<'_> {
     /// One call of a tool, committed with its effect and its result.
     async fn call(&self, progress: &mut Progress, call: ToolCall) -> Result<()> {
         let started = Instant::now();
-        let tool = progress.tools.iter().find(|tool| tool.spec().name == call.tool);
+        let tool = self.tools.iter().find(|tool| tool.spec().name == call.tool);
         let outcome = match tool {
             None => Outcome::refused(&Error::invalid(format!("There is no tool `{}`.", call.tool))),
             Some(tool) => match tool.call(self.desk, call.input).await {

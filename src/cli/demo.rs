@@ -14,15 +14,13 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    house::{House, models},
-    serve::stop_signal,
-};
+use super::{house::House, serve::stop_signal};
 use crate::{
     agent::model::{Conversation, Model, Reply},
     clock,
     config::{DemoFlags, Settings},
     error::{Error, Kind, Result},
+    worker::Crew,
 };
 
 const PROMPT: &str = "What happens when a payment is late, and was the late payment discussed in the meeting?";
@@ -35,8 +33,9 @@ pub(super) async fn run(settings: Settings, flags: DemoFlags) -> Result<ExitCode
         settings.listen.set_port(0);
     }
     let pace = *flags.pace;
-    let paced = models().into_iter().map(|inner| Arc::new(Paced { inner, pace }) as Arc<dyn Model>).collect();
-    let house = House::start(&settings, paced).await?;
+    let mut crew = Crew::default();
+    crew.models = crew.models.into_iter().map(|inner| Arc::new(Paced { inner, pace }) as Arc<dyn Model>).collect();
+    let house = House::start(&settings, crew).await?;
     let story = Story { http: Client::new(), base: format!("http://{}", house.address()) };
     println!("Workroom serves {}/graphql, with everything in {}.", story.base, settings.data.display());
     let told = story.tell(&flags).await;

@@ -4,13 +4,11 @@ use std::{
     fs::{File, TryLockError},
     net::{SocketAddr, TcpListener},
     path::Path,
-    sync::Arc,
 };
 
 use futures_util::FutureExt;
 
 use crate::{
-    agent::model::{Model, extractive::Extractive},
     app::{App, Rules, UploadRules, access},
     config::Settings,
     error::{Error, Kind, Result},
@@ -19,7 +17,7 @@ use crate::{
     http::server::{Policy, Server, bind},
     store::{Location, Store, secret},
     timeline::Timeline,
-    worker::{self, Worker},
+    worker::{Crew, Setup, Worker},
 };
 
 /// A whole server at work.
@@ -32,11 +30,6 @@ pub struct House {
     _lock: Option<File>,
 }
 
-/// The models that this build brings.
-pub fn models() -> Vec<Arc<dyn Model>> {
-    vec![Arc::new(Extractive)]
-}
-
 /// Opens the database of the settings, up to date.
 pub async fn open_store(settings: &Settings) -> Result<Store> {
     Store::open(&settings.database_url.parse()?).await
@@ -44,18 +37,18 @@ pub async fn open_store(settings: &Settings) -> Result<Store> {
 
 impl House {
     /// Starts a server with its worker; clients can connect when this returns.
-    pub async fn start(settings: &Settings, models: Vec<Arc<dyn Model>>) -> Result<Self> {
+    pub async fn start(settings: &Settings, crew: Crew) -> Result<Self> {
         let lock = lock(&settings.database_url.parse()?)?;
         let listener = bind(settings.listen)?;
         let address = listener.local_addr().map_err(Error::internal)?;
         let store = open_store(settings).await?;
-        let app = app(settings, &models, store, address).await?;
-        Self::open(settings, models, app, listener, lock).await
+        let app = app(settings, &crew, store, address).await?;
+        Self::open(settings, crew, app, listener, lock).await
     }
 
     async fn open(
         settings: &Settings,
-        models: Vec<Arc<dyn Model>>,
+        crew: Crew,
         app: App,
         listener: TcpListener,
         lock: Option<File>,
@@ -64,8 +57,7 @@ impl House {
         let local = if settings.dev { Some(access::local_user(&app.store).await?) } else { None };
         let policy = Policy { allow_origin: settings.allow_origin.clone(), local };
         let server = Server::start(app.clone(), policy, listener)?;
-        let setup =
-            worker::Setup { models, max_runs: settings.max_runs, limits: settings.limits, lease: worker::LEASE };
+        let setup = Setup { crew, max_runs: settings.max_runs, limits: settings.limits };
         let worker = Worker::start(app.clone(), setup);
         Ok(Self { app, server, worker, address, _lock: lock })
     }
@@ -90,7 +82,7 @@ impl House {
 }
 
 /// The house without its doors.
-async fn app(settings: &Settings, models: &[Arc<dyn Model>], store: Store, address: SocketAddr) -> Result<App> {
+async fn app(settings: &Settings, crew: &Crew, store: Store, address: SocketAddr) -> Result<App> {
     let files = Files::open(&settings.files_url, &settings.data.join("staging"))?;
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(|error| Error::internal(error.to_string()))?;
@@ -102,7 +94,7 @@ async fn app(settings: &Settings, models: &[Arc<dyn Model>], store: Store, addre
         rules: Rules {
             session_ttl: settings.session_ttl,
             session_ttl_max: settings.session_ttl_max,
-            models: models.iter().map(|model| model.name().to_owned()).collect(),
+            models: crew.models.iter().map(|model| model.name().to_owned()).collect(),
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             uploads: UploadRules::default(),
         },

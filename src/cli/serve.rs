@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::house::{House, models};
+use super::house::House;
 use crate::{
     config::Settings,
     error::{Error, Result},
+    worker::Crew,
 };
 
 pub(super) async fn run(settings: Settings) -> Result<ExitCode> {
     // Asked for first, so that a signal that comes early is not the end without a word.
     let stop = stop_signal()?;
-    let house = House::start(&settings, models()).await?;
+    let house = House::start(&settings, Crew::default()).await?;
     let (address, engine) = (house.address(), house.app().store.engine());
     tracing::info!(%address, engine, dev = settings.dev, "Workroom serves http://{address}/graphql");
     stop.await;

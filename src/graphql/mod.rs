@@ -31,6 +31,7 @@ pub mod user;
 pub mod user_error;
 
 use async_graphql::{Request, Schema, SchemaBuilder};
+use chrono::{DateTime, Utc};
 
 use self::{mutation::Mutation, query::Query, root::Engine, subscription::Subscription};
 use crate::{app::App, model::scope::Viewer};
@@ -50,6 +51,7 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {
         .limit_complexity(COMPLEXITY)
         // A hint at names that were not asked for tells strangers what there is.
         .disable_suggestions()
+        .override_output_type_description::<DateTime<Utc>>("A time in RFC 3339, in UTC, to the microsecond.")
 }
 
 /// The schema in the schema definition language, as it stands in `schema.graphql`.

@@ -51,7 +51,7 @@ pub struct File {
     pub area: FileArea,
     /// Where in the area: parts separated by `/`, never starting with one.
     pub path: String,
-    /// The file's name as it was uploaded, before it was made safe.
+    /// The file's name as it was uploaded.
     pub original_name: String,
     /// When the present content was put there.
     pub modified_at: DateTime<Utc>,

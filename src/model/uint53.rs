@@ -43,7 +43,7 @@ impl From<usize> for UInt53 {
     }
 }
 
-#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
+#[Scalar(name = "UInt53", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {

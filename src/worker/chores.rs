@@ -58,7 +58,7 @@ async fn claim_one(shop: &Shop) -> Result<Option<crate::model::scope::RunLease>>
 
 /// Renews the leases of the runs that are executed here.
 pub(super) async fn renew(shop: Shop) {
-    let every = RENEWAL.min(shop.setup.lease / 3);
+    let every = RENEWAL.min(shop.setup.crew.lease / 3);
     while !pause(&shop, None, every).await {
         let leases = shop.leases();
         if leases.is_empty() {
@@ -111,7 +111,7 @@ async fn to_stop(shop: &Shop) -> Result<Vec<RunId>> {
 /// clock. Nothing is taken early, least of all at the start.
 pub(super) async fn take_over(shop: Shop) {
     let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
-    let every = WATCH.min(shop.setup.lease / 4);
+    let every = WATCH.min(shop.setup.crew.lease / 4);
     loop {
         match watch(&shop, &mut seen).await {
             Ok(due) => {
@@ -138,7 +138,7 @@ async fn watch(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Re
     let mut still = HashMap::with_capacity(leases.len());
     for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
         let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
-        if lease.free || now.duration_since(since) >= shop.setup.lease {
+        if lease.free || now.duration_since(since) >= shop.setup.crew.lease {
             due.push(lease.clone());
         }
         still.insert(lease.id, (lease, since));
@@ -163,7 +163,7 @@ async fn take_one(shop: &Shop, watched: Watched, place: OwnedSemaphorePermit) ->
 
 /// Ends the sessions whose time is up.
 pub(super) async fn reap(shop: Shop) {
-    while !pause(&shop, None, REAP.min(shop.setup.lease)).await {
+    while !pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
         match session::expire_due(&shop.app, Sweep::new()).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "workspace sessions reached the end of their time"),

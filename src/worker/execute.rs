@@ -47,10 +47,11 @@ async fn work(shop: &Shop, desk: &Desk, cancelled: CancellationToken, stopped: C
     if desk.lease().generation() > ATTEMPTS {
         return give_up("TOO_MANY_ATTEMPTS", format!("{ATTEMPTS} workers took this run up and none ended it.")).await;
     }
-    let Some(model) = shop.setup.models.iter().find(|model| model.name() == run.model) else {
+    let Some(model) = shop.setup.crew.models.iter().find(|model| model.name() == run.model) else {
         return give_up("MODEL_UNAVAILABLE", format!("The model `{}` is not available here.", run.model)).await;
     };
-    let agent = Agent { desk, model: model.as_ref(), limits: shop.setup.limits, cancelled, stopped };
+    let tools = &shop.setup.crew.tools;
+    let agent = Agent { desk, model: model.as_ref(), tools, limits: shop.setup.limits, cancelled, stopped };
     agent.work().await
 }
 

@@ -16,7 +16,10 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    agent::model::Model,
+    agent::{
+        model::{Model, extractive::Extractive},
+        tool::{self, Tool},
+    },
     app::App,
     clock,
     config::RunLimits,
@@ -33,14 +36,30 @@ const GRACE: Duration = Duration::from_secs(6);
 /// How a worker works.
 #[derive(Clone)]
 pub struct Setup {
-    /// The models that runs can be given.
-    pub models: Vec<Arc<dyn Model>>,
+    /// What it works with.
+    pub crew: Crew,
     /// Runs executed at once.
     pub max_runs: usize,
     /// What a run may use up.
     pub limits: RunLimits,
+}
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Crew {
+    /// The models that runs can be given; the first is taken when a run asks for none.
+    pub models: Vec<Arc<dyn Model>>,
+    /// The tools that agents may use.
+    pub tools: Vec<Arc<dyn Tool>>,
     /// How long a lease is held without renewal before another worker may take it; [`LEASE`] but in tests.
     pub lease: Duration,
+}
+
+/// What this build brings.
+impl Default for Crew {
+    fn default() -> Self {
+        Self { models: vec![Arc::new(Extractive)], tools: tool::all(), lease: LEASE }
+    }
 }
 
 /// A worker at work.

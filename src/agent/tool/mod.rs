@@ -2,6 +2,8 @@
 
 mod files;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -48,8 +50,8 @@ impl Outcome {
 }
 
 /// The tools of every run.
-pub fn all() -> Vec<Box<dyn Tool>> {
-    vec![Box::new(files::ListFiles), Box::new(files::ReadFile), Box::new(files::WriteFile), Box::new(files::SaveOutput)]
+pub fn all() -> Vec<Arc<dyn Tool>> {
+    vec![Arc::new(files::ListFiles), Arc::new(files::ReadFile), Arc::new(files::WriteFile), Arc::new(files::SaveOutput)]
 }
 
 /// Reads a tool's input; the error names the field.

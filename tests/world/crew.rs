@@ -1,0 +1,99 @@
+//! Models and tools that do what a story needs.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::{Value, json};
+use workroom::{
+    agent::{
+        model::{Conversation, Message, Model, Reply, ToolCall, ToolSpec, Usage},
+        tool::{Outcome, Tool},
+    },
+    app::work::Desk,
+    error::Result,
+};
+
+/// A model that says its script, a turn at a time. It is a function of the conversation, as every model is, so a run that is taken
+/// up again goes on with the right line.
+pub struct Scripted {
+    pub name: &'static str,
+    /// Called with the number of the turn, from 0, and the conversation.
+    pub script: Box<dyn Fn(usize, &Conversation) -> Reply + Send + Sync>,
+    /// How long it thinks before each turn.
+    pub thinks: Duration,
+}
+
+impl Scripted {
+    pub fn new(
+        name: &'static str,
+        script: impl Fn(usize, &Conversation) -> Reply + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { name, script: Box::new(script), thinks: Duration::ZERO })
+    }
+}
+
+impl Model for Scripted {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn reply<'a>(&'a self, conversation: &'a Conversation) -> BoxFuture<'a, Result<Reply>> {
+        async move {
+            tokio::time::sleep(self.thinks).await;
+            let this_run =
+                conversation.messages.iter().rev().take_while(|message| !matches!(message, Message::User { .. }));
+            let turn = this_run.filter(|message| matches!(message, Message::Assistant { .. })).count();
+            Ok((self.script)(turn, conversation))
+        }
+        .boxed()
+    }
+}
+
+/// An answer.
+pub fn says(text: &str) -> Reply {
+    let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+    Reply { text: text.into(), calls: Vec::new(), usage }
+}
+
+/// A turn that calls tools: each a name and its input.
+pub fn calls(turn: usize, tools: &[(&str, Value)]) -> Reply {
+    let calls = tools
+        .iter()
+        .enumerate()
+        .map(|(index, (tool, input))| ToolCall {
+            id: format!("call_{turn}_{index}"),
+            tool: (*tool).into(),
+            input: input.clone(),
+        })
+        .collect();
+    Reply { calls, ..says("") }
+}
+
+/// A tool that takes `ms` milliseconds and counts how often it was begun and finished.
+#[derive(Default)]
+pub struct Wait {
+    pub begun: AtomicUsize,
+    pub finished: AtomicUsize,
+}
+
+impl Tool for Wait {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec { name: "wait", description: "Waits.", input_schema: json!({ "type": "object" }) }
+    }
+
+    fn call<'a>(&'a self, _: &'a Desk, input: Value) -> BoxFuture<'a, Result<Outcome>> {
+        async move {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(input["ms"].as_u64().unwrap_or(0))).await;
+            self.finished.fetch_add(1, Ordering::SeqCst);
+            Ok(Outcome::of(json!({ "waited": input["ms"] })))
+        }
+        .boxed()
+    }
+}

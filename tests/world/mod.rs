@@ -1,0 +1,218 @@
+//! A world for stories: a whole server on a free port with a store of its own, and users who speak to it as any client does.
+
+pub mod crew;
+pub mod live;
+
+use std::time::Duration;
+
+use reqwest::{
+    Client,
+    multipart::{Form, Part},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use workroom::{
+    app::access::{NewToken, create_token, revoke_token},
+    cli::house::House,
+    config::{Given, Settings},
+    model::{id::TokenId, user::Token},
+    worker::Crew,
+};
+
+/// The longest that anything in a story may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server with what it stands on. Its folder goes with it.
+pub struct World {
+    house: Option<House>,
+    settings: Settings,
+    crew: Crew,
+    folder: TempDir,
+}
+
+impl World {
+    /// A server on SQLite and a folder, as `workroom serve` starts it; users need tokens.
+    pub async fn start() -> Self {
+        Self::with(|_, _| {}).await
+    }
+
+    /// The same with other settings or another crew.
+    pub async fn with(change: impl FnOnce(&mut Settings, &mut Crew)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let given = Given {
+            data: Some(folder.path().join("data")),
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            ..Given::default()
+        };
+        let mut settings = Settings::load(given).expect("settings");
+        let mut crew = Crew::default();
+        change(&mut settings, &mut crew);
+        let house = House::start(&settings, crew.clone()).await.expect("the server starts");
+        Self { house: Some(house), settings, crew, folder }
+    }
+
+    pub fn house(&self) -> &House {
+        self.house.as_ref().expect("the server is started")
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// `http://127.0.0.1:…`, without a slash at the end.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.house().address())
+    }
+
+    /// A user with a token. The same name is the same user, with another token.
+    pub async fn user(&self, name: &str) -> User {
+        self.user_until(name, None).await
+    }
+
+    /// A user whose token expires.
+    pub async fn user_until(&self, name: &str, expires_in: Option<Duration>) -> User {
+        let new = NewToken { user_name: name.into(), admin: false, expires_in };
+        let (token, secret) = create_token(&self.house().app().store, new).await.expect("a token");
+        User { http: Client::new(), base: self.base(), token, secret }
+    }
+
+    /// Revokes a user's token as `workroom token revoke` does.
+    pub async fn revoke(&self, user: &User) {
+        let id: TokenId = user.token.id;
+        revoke_token(&self.house().app().store, id).await.expect("the token was valid");
+    }
+
+    /// Stops the server as SIGTERM does and starts another on the same store. Its address is a new one: see [`User::at`].
+    pub async fn restart(&mut self) {
+        if let Some(house) = self.house.take() {
+            house.stop().await;
+        }
+        self.house = Some(House::start(&self.settings, self.crew.clone()).await.expect("the server starts again"));
+    }
+
+    pub async fn stop(mut self) {
+        if let Some(house) = self.house.take() {
+            house.stop().await;
+        }
+    }
+}
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub struct User {
+    pub http: Client,
+    base: String,
+    pub token: Token,
+    secret: String,
+}
+
+impl User {
+    /// The same user, at the server's new address.
+    pub fn at(&self, world: &World) -> Self {
+        Self { base: world.base(), ..self.clone() }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    pub fn graphql(&self) -> String {
+        format!("{}/graphql", self.base)
+    }
+
+    /// The whole answer to an operation, `data` and `errors`.
+    pub async fn answer(&self, query: &str, variables: Value) -> Value {
+        let request = self.http.post(self.graphql()).bearer_auth(&self.secret);
+        let request = request.json(&json!({ "query": query, "variables": variables }));
+        request.timeout(PATIENCE).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// The data of an operation that succeeds.
+    pub async fn ask(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.answer(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].take()
+    }
+
+    /// What a mutation answers: `field` is its name, `input` its input, `selection` what to ask of its payload besides
+    /// `userErrors`.
+    pub async fn mutate(&self, field: &str, input: Value, selection: &str) -> Value {
+        let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+        let query = format!(
+            "mutation($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message path }} }} }}"
+        );
+        self.ask(&query, json!({ "input": input })).await[field].take()
+    }
+
+    /// A new project's id.
+    pub async fn project(&self, name: &str) -> String {
+        let payload = self.mutate("createProject", json!({ "name": name }), "project { id }").await;
+        id(&payload["project"])
+    }
+
+    /// Uploads files into a project's drive; answers with the payload of `uploadFiles`.
+    pub async fn upload(&self, project: &str, files: &[(&str, &[u8])]) -> Value {
+        let input = json!({ "projectId": project, "files": vec![Value::Null; files.len()] });
+        let query = "mutation($input: UploadFilesInput!) { uploadFiles(input: $input) {
+            results { file { id path size sha256 mediaType originalName }
+                userErrors { __typename code message path ... on FileRefusedError { expectedFormats detectedFormat } } }
+            userErrors { __typename code message path } } }";
+        let operations = json!({ "query": query, "variables": { "input": input } });
+        let map: serde_json::Map<_, _> = (0..files.len())
+            .map(|index| (index.to_string(), json!([format!("variables.input.files.{index}")])))
+            .collect();
+        let mut form = Form::new().text("operations", operations.to_string()).text("map", json!(map).to_string());
+        for (index, (name, bytes)) in files.iter().enumerate() {
+            form = form.part(index.to_string(), Part::bytes(bytes.to_vec()).file_name((*name).to_owned()));
+        }
+        let request = self.http.post(self.graphql()).bearer_auth(&self.secret).header("GraphQL-Require-Preflight", "1");
+        let response = request.multipart(form).timeout(PATIENCE).send().await.expect("an answer");
+        let mut answer: Value = response.json().await.expect("JSON");
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"]["uploadFiles"].take()
+    }
+
+    /// Starts a run; answers with its id.
+    pub async fn start_run(&self, project: &str, prompt: &str) -> String {
+        let input = json!({ "projectId": project, "prompt": prompt });
+        let payload = self.mutate("startRun", input, "run { id }").await;
+        assert_eq!(payload["userErrors"], json!([]), "{payload:#}");
+        id(&payload["run"])
+    }
+
+    /// Waits until a run has ended; answers with it, its events and its artifacts.
+    pub async fn ended(&self, run: &str) -> Value {
+        let query = "query($run: ID!) { run(id: $run) {
+            id number status answer prompt lastSequence startedAt completedAt cancelRequestedAt failure { code message retryable }
+            usage { inputTokens outputTokens totalTokens }
+            events(first: 500) { nodes { sequence type } }
+            artifacts { nodes { id name size sha256 mediaType } } } }";
+        let waiting = async {
+            loop {
+                let mut data = self.ask(query, json!({ "run": run })).await;
+                if matches!(data["run"]["status"].as_str(), Some("COMPLETED" | "FAILED" | "CANCELLED")) {
+                    return data["run"].take();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the run ends")
+    }
+
+    /// The kinds of a run's events, in order.
+    pub async fn timeline(&self, run: &str) -> Vec<String> {
+        let query = "query($run: ID!) { run(id: $run) { events(first: 500) { nodes { type } } } }";
+        let data = self.ask(query, json!({ "run": run })).await;
+        let nodes = data["run"]["events"]["nodes"].as_array().expect("events");
+        nodes.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// The id of an object in an answer.
+pub fn id(object: &Value) -> String {
+    object["id"].as_str().unwrap_or_else(|| panic!("no id in {object:#}")).to_owned()
+}
