@@ -60,10 +60,15 @@ pub(super) fn polish(mut response: Response) -> Response {
     for error in &mut response.errors {
         let chosen = given_code(error);
         let code = chosen.unwrap_or_else(|| if is_coercion(error) { "BAD_USER_INPUT" } else { INTERNAL });
-        if code == INTERNAL && error.message != MASKED {
+        if code == INTERNAL && (error.message != MASKED || error.source.is_some()) {
             mask(error);
         } else if chosen.is_none() {
             error.message = plain(&error.message);
+        } else if let Some(source) = error.source::<Error>()
+            && source.cause().is_some()
+        {
+            // The caller reads that a part is away; whoever runs this server reads which, and why.
+            tracing::warn!(path = place(error), error = ?source, "a resolver failed");
         }
         set_code(error, code);
     }
@@ -87,11 +92,16 @@ fn is_coercion(error: &ServerError) -> bool {
 }
 
 fn mask(error: &mut ServerError) {
-    let path: Vec<String> = error.path.iter().map(segment).collect();
-    let cause = error.source::<Error>().map(|source| format!("{source:?}"));
-    tracing::error!(path = path.join("."), message = error.message, cause, "a resolver failed");
+    let cause = error.source::<Error>().map_or_else(|| error.message.clone(), |source| format!("{source:?}"));
+    tracing::error!(path = place(error), error = cause, "a resolver failed");
     MASKED.clone_into(&mut error.message);
     error.extensions = None;
+}
+
+/// Where in the answer the error stands, as in `projects.nodes.0.name`.
+fn place(error: &ServerError) -> String {
+    let path: Vec<String> = error.path.iter().map(segment).collect();
+    path.join(".")
 }
 
 fn segment(segment: &PathSegment) -> String {
