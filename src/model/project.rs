@@ -1,5 +1,7 @@
 //! Projects: the top-level container, owned by one user.
 
+use std::collections::HashSet;
+
 use async_graphql::{Enum, InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 
@@ -86,15 +88,17 @@ pub const MAX_NAME: usize = 200;
 pub const MAX_DESCRIPTION: usize = 10_000;
 const MAX_LABEL: usize = 50;
 
-/// Checks labels: each a clean name of at most 50 characters, at most 20, and those given twice stand once.
+/// Checks labels: each a clean name of at most 50 characters, at most 20, and those given twice, in whatever case, stand once.
 pub fn labels(labels: &[String]) -> Result<Vec<String>> {
     if labels.len() > MAX_LABELS {
         return Err(Error::invalid(format!("At most {MAX_LABELS} labels.")).at(["input", "labels"]));
     }
     let mut kept: Vec<String> = Vec::with_capacity(labels.len());
+    let mut folded = HashSet::new();
     for label in labels {
         let label = text::name("labels", label, MAX_LABEL)?;
-        if !kept.contains(&label) {
+        // Labels are looked for without regard to case, so two that differ by nothing else are one.
+        if folded.insert(text::fold(&label)) {
             kept.push(label);
         }
     }
