@@ -5,8 +5,13 @@ use futures_util::FutureExt;
 use super::{App, open};
 use crate::{
     clock,
-    error::{Error, Kind, Result},
-    files::{Location, NewObject, format, signature::Grant, stage::Staged},
+    error::{Detail, Error, Kind, Result},
+    files::{
+        Location, NewObject,
+        format::{self, TAKEN},
+        signature::Grant,
+        stage::Staged,
+    },
     model::{
         file::{self, File, FileArea, FileVersion},
         id::{ProjectId, VersionId},
@@ -20,27 +25,38 @@ pub const MAX_TEXT: u64 = 1 << 20;
 /// The longest life of a download address, in seconds.
 pub const MAX_ADDRESS_LIFE: u64 = 3600;
 
-/// The project that so many uploads go to; asked once for all of a request's files.
-pub async fn drive_of(app: &App, viewer: &Viewer, project: ProjectId, files: usize) -> Result<ProjectScope> {
+/// Where a request's files go: a folder of a project's drive.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    scope: ProjectScope,
+    /// None is the drive itself.
+    directory: Option<String>,
+}
+
+/// Where so many uploads go; asked once for all of a request's files.
+pub async fn destination(
+    app: &App,
+    viewer: &Viewer,
+    project: ProjectId,
+    directory: Option<&str>,
+    files: usize,
+) -> Result<Destination> {
     let most = app.rules.uploads.files;
     if !(1..=most).contains(&files) {
         return Err(Error::invalid(format!("Send 1 to {most} files at once.")).at(["input", "files"]));
     }
+    let directory = directory.filter(|directory| !directory.is_empty());
+    let directory = directory.map(|directory| file::path(directory.strip_suffix('/').unwrap_or(directory)));
+    let directory = directory.transpose().map_err(|error| error.at(["input", "directory"]))?;
     let mut conn = app.store.read().await?;
     let (_, scope) = open(&mut conn, viewer, project).await.map_err(|error| error.at(["input", "projectId"]))?;
-    Ok(scope)
+    Ok(Destination { scope, directory })
 }
 
 /// Puts one upload into the drive, in place of what stood at its path.
-pub async fn upload(app: &App, scope: ProjectScope, directory: Option<&str>, staged: &Staged) -> Result<File> {
-    let name = staged.name();
-    if name.contains(['/', '\\']) {
-        return Err(Error::invalid("A file's name has no `/` or `\\`; give `directory` to put it into a folder."));
-    }
-    let path = match directory.filter(|directory| !directory.is_empty()) {
-        None => file::path(name)?,
-        Some(directory) => file::path(&format!("{}/{name}", directory.trim_end_matches('/')))?,
-    };
+pub async fn upload(app: &App, to: &Destination, staged: &Staged) -> Result<File> {
+    let (scope, name) = (to.scope, staged.name());
+    let path = path_of(to, name).map_err(|error| error.with(Detail::File { expected: TAKEN, detected: None }))?;
     let bytes = staged.bytes().await?;
     let media_type = format::check(name, &bytes)?;
     let version = app.files.put(&scope, FileArea::Drive, NewObject { name, media_type, bytes }).await?;
@@ -64,6 +80,19 @@ pub async fn upload(app: &App, scope: ProjectScope, directory: Option<&str>, sta
             .boxed()
         })
         .await
+}
+
+fn path_of(to: &Destination, name: &str) -> Result<String> {
+    if name.is_empty() {
+        return Err(Error::invalid("The file has no name."));
+    }
+    if name.contains(['/', '\\']) {
+        return Err(Error::invalid("A file's name has no `/` or `\\`; give `directory` to put it into a folder."));
+    }
+    match &to.directory {
+        None => file::path(name),
+        Some(directory) => file::path(&format!("{directory}/{name}")),
+    }
 }
 
 /// A content as text: its first bytes, cut at a character, or `None` if it is not text.

@@ -35,8 +35,10 @@ pub fn check(name: &str, bytes: &[u8]) -> Result<&'static str> {
             Some(detected(bytes)),
         );
     }
+    // Some programs begin JSON with a byte order mark, which readers may ignore (RFC 8259, section 8.1).
+    let unmarked = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if media_type == "application/json"
-        && let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes)
+        && let Err(error) = serde_json::from_slice::<IgnoredAny>(unmarked)
     {
         return refuse(format!("The name says that this is JSON, but it is not: {error}."), Some("text/plain".into()));
     }

@@ -113,16 +113,17 @@ impl Mutation {
     ) -> Result<Obj<UploadFilesPayload>> {
         let app = ctx.app()?;
         let UploadFilesInput { project_id, files, directory } = input;
-        let scope = app::file::drive_of(app, &ctx.viewer()?, project_id, files.len()).await;
-        let (scope, user_errors) = settle(scope)?;
-        let Some(scope) = scope else {
+        let viewer = ctx.viewer()?;
+        let to = app::file::destination(app, &viewer, project_id, directory.as_deref(), files.len()).await;
+        let (to, user_errors) = settle(to)?;
+        let Some(to) = to else {
             return Ok(Obj(UploadFilesPayload { results: Rows(Vec::new()), user_errors }));
         };
         let mut results = Vec::with_capacity(files.len());
         for (index, file) in files.iter().enumerate() {
             let staged: Result<Staged, Error> = file.take(ctx)?;
             let uploaded = match staged {
-                Ok(staged) => app::file::upload(app, scope, directory.as_deref(), &staged).await,
+                Ok(staged) => app::file::upload(app, &to, &staged).await,
                 Err(error) => Err(error),
             };
             let uploaded = uploaded.map_err(|error| match error.kind() {

@@ -118,13 +118,19 @@ pub fn path(text: &str) -> Result<String> {
             "." | ".." => return refuse("`.` and `..` lead nowhere here"),
             _ if part.len() > MAX_PATH_PART => return refuse("a part of it is longer than 255 bytes"),
             _ if part.trim() != part => return refuse("a part of it begins or ends with a space"),
-            _ if part.chars().any(|letter| letter.is_control() || letter == '\\') => {
+            _ if part.chars().any(|letter| letter.is_control() || letter == '\\' || is_deceptive(letter)) => {
                 return refuse("control characters and backslashes are not taken");
             }
             _ => {}
         }
     }
     Ok(text)
+}
+
+/// Breaks a line, or turns the reading direction of what follows, so that a name looks like another. The marks that words of
+/// right-to-left scripts need are not among them.
+fn is_deceptive(letter: char) -> bool {
+    matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The last part of a path.
@@ -150,6 +156,7 @@ mod tests {
             "a\\b",
             "a\0",
             "a\nb",
+            "a\u{202e}dm.exe",
             " a",
             "a /b",
             &"x".repeat(256),
