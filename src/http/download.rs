@@ -8,7 +8,8 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue, IfNoneMatch,
+            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue,
+            HeaderValue, IfNoneMatch,
         },
     },
     web,
@@ -16,14 +17,17 @@ use actix_web::{
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::json;
+use tracing::Instrument;
 
-use super::graphql::answer;
+use super::{
+    graphql::answer,
+    request_id::{REQUEST_ID, request_id},
+};
 use crate::{
     app::{
         App,
         file::{Download, open_download},
     },
-    clock,
     error::{Error, Kind},
     files::{Location, signature::Grant},
     model::id::{TokenId, UserId, VersionId},
@@ -45,15 +49,22 @@ pub(super) async fn download(
     path: web::Path<(String, String)>,
     signed: Option<web::Query<Signed>>,
 ) -> HttpResponse {
-    let id = clock::new_id();
-    let opened = opened(&app, path.into_inner(), signed).await;
-    match opened {
-        Ok((name, download)) => match send(&request, &app, &name, &download).await {
-            Ok(response) => response,
-            Err(error) => refuse(&error, &id.to_string()),
-        },
-        Err(error) => refuse(&error, &id.to_string()),
+    let id = request_id(request.headers());
+    let span = tracing::info_span!("download", request_id = id);
+    let answer = async {
+        let answered = match opened(&app, path.into_inner(), signed).await {
+            Ok((name, download)) => send(&request, &app, &name, &download).await,
+            Err(error) => Err(error),
+        };
+        let response = answered.unwrap_or_else(|error| refuse(&error));
+        tracing::debug!(method = %request.method(), status = response.status().as_u16(), "answered");
+        response
+    };
+    let mut response = answer.instrument(span).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
+    response
 }
 
 async fn opened(
@@ -108,7 +119,7 @@ fn disposition(name: &str) -> ContentDisposition {
     ContentDisposition { disposition: DispositionType::Attachment, parameters }
 }
 
-fn refuse(error: &Error, request_id: &str) -> HttpResponse {
+fn refuse(error: &Error) -> HttpResponse {
     let status = match error.kind() {
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Expired => StatusCode::GONE,
@@ -116,12 +127,9 @@ fn refuse(error: &Error, request_id: &str) -> HttpResponse {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     if status.is_server_error() {
-        tracing::error!(request_id, ?error, "a download failed");
+        tracing::error!(?error, "a download failed");
     }
-    HttpResponse::build(status)
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header(("x-request-id", request_id))
-        .json(
-            json!({ "errors": [{ "message": error.message(), "extensions": { "code": answer::code(error.kind()) } }] }),
-        )
+    HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(
+        json!({ "errors": [{ "message": error.message(), "extensions": { "code": answer::code(error.kind()) } }] }),
+    )
 }

@@ -106,7 +106,7 @@ impl Gate for ProductGate {
     }
 
     async fn stage(&self, mut part: UploadPart<'_>) -> Result<Staged> {
-        let mut staging = self.app.files.stage(part.file_name().unwrap_or_default())?;
+        let mut staging = self.app.files.stage(&part.file_name().unwrap_or_default())?;
         // What is wrong with the bytes is wrong with this file; the others go on.
         let refused = |error: Error| match error.kind() {
             Kind::Invalid => error.with(Detail::File { expected: TAKEN, detected: None }),

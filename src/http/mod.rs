@@ -4,4 +4,5 @@ mod download;
 mod gate;
 pub mod graphql;
 mod health;
+mod request_id;
 pub mod server;

@@ -3,7 +3,7 @@
 //! The transport knows the protocols and nothing of users or files. Two gates exist: the product's, and that of the
 //! small schema which the audits probe.
 
-use std::{future::Future, sync::Arc};
+use std::{borrow::Cow, future::Future, sync::Arc};
 
 use async_graphql::Request;
 use bytes::Bytes;
@@ -73,8 +73,8 @@ impl<'a> UploadPart<'a> {
     }
 
     /// The name that the client gave the file, as sent: nothing about it is to be trusted.
-    pub fn file_name(&self) -> Option<&str> {
-        self.field.part.file_name()
+    pub fn file_name(&self) -> Option<Cow<'_, str>> {
+        self.field.file_name()
     }
 
     /// The media type that the client declared, as sent.

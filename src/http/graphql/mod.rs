@@ -34,7 +34,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderValue},
     },
     middleware::Compress,
     web,
@@ -51,12 +51,9 @@ use self::{
     request::{Operation, Params},
     settings::{Limits, Origins, single},
 };
-use crate::{
-    clock,
-    error::{Error, Kind},
-};
+use super::request_id::{REQUEST_ID, request_id};
+use crate::error::{Error, Kind};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Any of these makes a browser ask before it sends; a form cannot carry them.
 const PREFLIGHT: [&str; 3] = ["graphql-require-preflight", "apollo-require-preflight", "x-requested-with"];
 const ALLOWED_HEADERS: &str = "accept, authorization, content-type, x-request-id, graphql-require-preflight, apollo-require-preflight, x-requested-with";
@@ -102,7 +99,10 @@ async fn entry<E: Executor, G: Gate>(
         }
         // A panic would otherwise cut the connection, with no answer.
         let routed = AssertUnwindSafe(route(&http, &endpoint, payload)).catch_unwind().await;
-        routed.unwrap_or_else(|_| Refusal::from(Error::internal("answering a request panicked")).respond(Media::Json))
+        let response = routed
+            .unwrap_or_else(|_| Refusal::from(Error::internal("answering a request panicked")).respond(Media::Json));
+        tracing::debug!(method = %http.method(), status = response.status().as_u16(), "answered");
+        response
     };
     let mut response = answer.instrument(span).await;
     let headers = response.headers_mut();
@@ -118,13 +118,6 @@ async fn entry<E: Executor, G: Gate>(
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
     }
     response
-}
-
-/// The client's own id for the request if it is at most 64 visible ASCII characters, otherwise a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = single(headers, &REQUEST_ID);
-    let sane = given.filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
-    sane.map_or_else(|| clock::new_id().to_string(), str::to_owned)
 }
 
 async fn route<E: Executor, G: Gate>(

@@ -5,6 +5,7 @@
 //! What the gate answers for it, well or not, waits in the request's data for the resolver that takes it.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{
         Arc,
@@ -112,12 +113,43 @@ pub(super) struct Field {
 }
 
 impl Field {
+    /// What the client calls the file. Browsers write the name in UTF-8; some libraries write one that is not plain ASCII as
+    /// `filename*`, which the reader of parts does not know.
+    pub(super) fn file_name(&self) -> Option<Cow<'_, str>> {
+        if let Some(plain) = self.part.file_name() {
+            return Some(plain.into());
+        }
+        let header = self.part.headers().get("content-disposition")?.to_str().ok()?;
+        let (_, extended) = header.split_once("filename*=")?;
+        let (charset, encoded) = extended.split(';').next()?.trim().trim_matches('"').split_once("''")?;
+        if !charset.eq_ignore_ascii_case("utf-8") {
+            return None;
+        }
+        percent_decoded(encoded).map(Cow::Owned)
+    }
+
     /// The next bytes, `None` at the end. `Invalid` when the body breaks off.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let chunk = self.part.chunk().await.map_err(malformed)?;
         self.unclaimed.store(0, Ordering::Relaxed);
         Ok(chunk)
     }
+}
+
+/// The text behind `%41`, if it is one in UTF-8.
+fn percent_decoded(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            bytes.extend(hex::decode(after.get(..2)?).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn malformed(error: multer::Error) -> Error {
@@ -193,6 +225,14 @@ mod tests {
             assigned(json!({ "0": ["variables.input.files.1"] }), json!({ "input": { "files": [1, null] } }));
         let variables = variables.expect("assigned");
         assert!(variables["input"]["files"][1].is_string() && variables["input"]["files"][0] == 1);
+    }
+
+    #[test]
+    fn names_are_percent_decoded() {
+        assert_eq!(percent_decoded("na%C3%AFve%20a").as_deref(), Some("naïve a"));
+        for bad in ["%", "%4", "%zz", "%ff", "a%"] {
+            assert_eq!(percent_decoded(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn host(request: &HttpRequest) -> Option<&str> {
 }
 
 /// The header's value if it was sent once, in visible ASCII.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+pub(in crate::http) fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
     let mut all = headers.get_all(name);
     let first = all.next()?;
     if all.next().is_some() { None } else { first.to_str().ok() }
