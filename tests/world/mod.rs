@@ -1,6 +1,7 @@
 //! A world for stories: a whole server on a free port with a store of its own, and users who speak to it as any client does.
 
 pub mod crew;
+pub mod form;
 pub mod live;
 
 use std::time::Duration;
@@ -38,6 +39,8 @@ impl World {
 
     /// The same with other settings or another crew.
     pub async fn with(change: impl FnOnce(&mut Settings, &mut Crew)) -> Self {
+        // What the server logs is part of what a failed story tells.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN).try_init();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let given = Given {
             data: Some(folder.path().join("data")),
