@@ -28,7 +28,7 @@ pub struct Given {
     /// Where files are kept: `file:///…` [default: files in the data folder]
     #[arg(long, env = "WORKROOM_FILES_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub files_url: Option<String>,
-    /// The address by which clients reach this server, for download addresses [default: http://LISTEN]
+    /// The address by which clients reach this server, for download addresses [default: `http://LISTEN`]
     #[arg(long, env = "WORKROOM_PUBLIC_URL", global = true, value_name = "URL")]
     pub public_url: Option<String>,
     /// A browser origin that may use the API from another site, as in `https://app.example`; repeat it for more
@@ -225,7 +225,7 @@ mod tests {
         let given = Given { max_runs: Some(3), ..Given::default() };
         let settings = Settings::merge(given, file("max-runs = 5\nsession-ttl = '1h'\ndata = '/srv/w'")).unwrap();
         assert_eq!(settings.max_runs, 3);
-        assert_eq!(settings.session_ttl, Duration::from_secs(3600));
+        assert_eq!(settings.session_ttl, Duration::from_hours(1));
         assert_eq!(settings.database_url, "sqlite:/srv/w/workroom.sqlite");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:4000");
     }
