@@ -18,7 +18,7 @@ fn token_of(user_id: UserId) -> Token {
         user_id,
         user_name: "ada".into(),
         created_at: clock::now(),
-        expires_at: Some(clock::now()),
+        expires_at: Some(clock::after(clock::now(), std::time::Duration::from_hours(1))),
         revoked_at: None,
     }
 }
