@@ -55,8 +55,8 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
             select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
                 select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
             and not exists (
-                select 1 from run as older where older.project_id = queued.project_id and older.status = 'QUEUED'
-                and older.id < queued.id)
+                select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
+                and older.status in ('QUEUED', 'RUNNING') and older.id < queued.id)
             order by queued.id limit 1{})
         returning id, user_id, project_id, lease_generation",
         dialect::skip_locked(tx)

@@ -56,6 +56,13 @@ async fn fill(store: &Store, viewer: &Viewer) {
     }
 }
 
+/// What PostgreSQL does by itself after a while. SQLite does without: its plans must be right from the shape of the indexes.
+async fn gather_statistics(store: &Store) {
+    if store.engine() == "PostgreSQL" {
+        change(store, "analyze", vec![]).await.expect("statistics");
+    }
+}
+
 async fn page(
     conn: &mut Conn,
     viewer: &Viewer,
@@ -71,7 +78,7 @@ on_both! {
     async fn a_page_of_projects_costs_its_rows_not_the_table(store: Store) {
         let ada = viewer(&store, "ada").await;
         fill(&store, &ada).await;
-        change(&store, "analyze", vec![]).await.expect("statistics");
+        gather_statistics(&store).await;
         let engine = store.engine();
         let mut conn = reading(&store).await;
         let all = ProjectFilter::default();
@@ -119,7 +126,7 @@ on_both! {
             (select 1 union all select i + 1 from n where i < 100000) select {fresh}, number + 1000000 + i, {columns} from run, n \
             where id = $1");
         assert_eq!(change(&store, copy.leak(), vec![ended.id.0]).await.expect("a long history"), 100_000);
-        change(&store, "analyze", vec![]).await.expect("statistics");
+        gather_statistics(&store).await;
         let engine = store.engine();
         for _ in 0..50 {
             desk.queue(&store).await;
@@ -153,7 +160,7 @@ on_both! {
         let median = measure!(engine, "unfinished runs of the long project", {
             assert_eq!(run::unfinished(&mut conn, &desk.scope).await.expect("a read").len(), 50);
         });
-        println!("{engine}: unfinished {median:?}");
+        assert!(median < Duration::from_millis(10), "unfinished on {engine}: {median:?}");
         measure!(engine, "count of the long project",
             run::counts(&mut conn, &desk.viewer, &[RunsOf::Project(desk.project.id)], &RunFilter::default()).await.expect("c"));
     }

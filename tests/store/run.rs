@@ -144,10 +144,10 @@ on_both! {
             (standing(&[RunStatus::Queued, RunStatus::Running]), vec![running, queued]),
             (standing(&[RunStatus::Failed]), vec![]),
             (standing(&[]), vec![]),
-            (standing(&[RunStatus::Running; 70_000]), vec![running]),
+            (standing(&vec![RunStatus::Running; 70_000]), vec![running]),
         ] {
             let listing = listing(filter.clone(), OrderDirection::Asc);
-            assert_eq!(ids(&store, &desk.viewer, &of, &listing).await, [expected.clone()]);
+            assert_eq!(ids(&store, &desk.viewer, &of, &listing).await, vec![expected.clone()]);
             let counts = run::counts(&mut reading(&store).await, &desk.viewer, &of, &filter).await.expect("counts");
             assert_eq!(counts, [expected.len() as u64]);
         }
@@ -165,7 +165,7 @@ on_both! {
         let mut conn = reading(&store).await;
         let told = run::answered_before(&mut conn, &desk.scope, &asking, 10).await.expect("a read");
         assert_eq!(told, [two.clone(), one.clone()]);
-        assert_eq!(run::answered_before(&mut conn, &desk.scope, &asking, 1).await.expect("a read"), [two.clone()]);
+        assert_eq!(run::answered_before(&mut conn, &desk.scope, &asking, 1).await.expect("a read"), vec![two.clone()]);
         assert_eq!(run::answered_before(&mut conn, &desk.scope, &two, 10).await.expect("a read"), [one]);
     }
 

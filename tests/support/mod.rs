@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use workroom::store::{Location, Store};
 
 /// The longest that a story may take. A story that waits for ever is a failure, not a pause.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A SQLite database in a folder of its own, which goes with the second value.
 pub async fn sqlite() -> (Store, TempDir) {
@@ -24,9 +24,9 @@ pub fn sqlite_in(folder: &TempDir) -> Location {
 
 /// Runs a story on a new SQLite database.
 pub async fn on_sqlite<S: Future<Output = ()>>(story: impl FnOnce(Store) -> S) {
-    let (store, _folder) = sqlite().await;
-    within(story(store.clone())).await;
-    store.close().await;
+    let (opened, _folder) = sqlite().await;
+    within(story(opened.clone())).await;
+    opened.close().await;
 }
 
 /// Runs a story on a new PostgreSQL database, unless `SKIP_POSTGRES=1`.
@@ -34,9 +34,9 @@ pub async fn on_postgres<S: Future<Output = ()>>(story: impl FnOnce(Store) -> S)
     let Some(database) = postgres::database().await else {
         return;
     };
-    let store = Store::open(&Location::Postgres(database.url.clone())).await.expect("a new PostgreSQL database opens");
-    within(story(store.clone())).await;
-    store.close().await;
+    let opened = Store::open(&Location::Postgres(database.url.clone())).await.expect("a new PostgreSQL database opens");
+    within(story(opened.clone())).await;
+    opened.close().await;
     database.remove().await;
 }
 

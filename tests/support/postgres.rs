@@ -22,7 +22,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// How long the server may take to answer after its start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Starts the server in the background. A word on the pipe stops it; the pipe's end stops it and removes its folder.
 const GUARD: &str = r#"

@@ -66,7 +66,7 @@ create table session (
 ) strict, without rowid;
 -- At most one active session per user and project.
 create unique index session_active on session (project_id, user_id) where ended_at is null;
-create index session_by_project on session (project_id, id);
+create index session_by_project on session (user_id, project_id, id);
 create index session_by_user on session (user_id, id);
 create index session_by_expiry on session (expires_at) where ended_at is null;
 
@@ -103,10 +103,9 @@ create table run (
 -- One running run per project.
 create unique index run_running on run (project_id) where status = 'RUNNING';
 create index run_queue on run (id) where status = 'QUEUED';
--- A project's queued runs, for its oldest.
-create index run_waiting on run (project_id, id) where status = 'QUEUED';
-create index run_by_project on run (project_id, id);
-create index run_by_user on run (user_id, id);
+-- Lists ask for the user and the project: an index that begins with both is the best one even without statistics.
+create index run_by_project on run (user_id, project_id, id);
+create index run_unfinished on run (user_id, project_id, id) where status in ('QUEUED', 'RUNNING');
 create index run_by_session on run (session_id, id);
 create index run_reruns on run (rerun_of, id) where rerun_of is not null;
 
@@ -210,6 +209,16 @@ create trigger run_stays before delete on run
 when not exists (select 1 from project where id = old.project_id and deleting_at is not null)
 begin
     select raise(abort, 'runs are kept');
+end;
+
+-- The event that ends a run has the run's last sequence; there is none after it.
+create trigger run_event_ends before insert on run_event
+when exists (
+    select 1 from run where id = new.run_id and status in ('COMPLETED', 'FAILED', 'CANCELLED')
+    and last_sequence < new.sequence
+)
+begin
+    select raise(abort, 'a run that has ended gets no more events');
 end;
 
 create trigger run_event_is_fixed before update on run_event
