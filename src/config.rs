@@ -28,7 +28,7 @@ pub struct Given {
     /// Where files are kept: `file:///…` [default: files in the data folder]
     #[arg(long, env = "WORKROOM_FILES_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub files_url: Option<String>,
-    /// The address by which clients reach this server, for download addresses [default: http://LISTEN]
+    /// The address by which clients reach this server, for download addresses [default: `http://LISTEN`]
     #[arg(long, env = "WORKROOM_PUBLIC_URL", global = true, value_name = "URL")]
     pub public_url: Option<String>,
     /// A browser origin that may use the API from another site, as in `https://app.example`; repeat it for more
@@ -199,13 +199,18 @@ fn read_file(path: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(|error| Error::invalid(format!("In the settings file {}: {error}", path.display())))
 }
 
-/// Reads a time such as `12h`, `90s` or `30d`; it is at least one second.
+/// The longest time that can be set. Beyond the year 9999 times as text no longer sort as times.
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Reads a time such as `12h`, `90s` or `30d`, from one second to a hundred years.
 pub fn duration(name: &str, text: Option<String>, default: &str) -> Result<Duration> {
     let text = text.unwrap_or_else(|| default.into());
     humantime::parse_duration(&text)
         .ok()
-        .filter(|duration| *duration >= Duration::from_secs(1))
-        .ok_or_else(|| Error::invalid(format!("`{name}` is a time such as `12h` or `90s`, not `{text}`.")))
+        .filter(|duration| (Duration::from_secs(1)..=LONGEST).contains(duration))
+        .ok_or_else(|| {
+            Error::invalid(format!("`{name}` is a time such as `12h` or `90s`, up to a hundred years, not `{text}`."))
+        })
 }
 
 fn at_least_one<N: Default + PartialOrd>(name: &str, number: N) -> Result<N> {
@@ -225,7 +230,7 @@ mod tests {
         let given = Given { max_runs: Some(3), ..Given::default() };
         let settings = Settings::merge(given, file("max-runs = 5\nsession-ttl = '1h'\ndata = '/srv/w'")).unwrap();
         assert_eq!(settings.max_runs, 3);
-        assert_eq!(settings.session_ttl, Duration::from_secs(3600));
+        assert_eq!(settings.session_ttl, Duration::from_hours(1));
         assert_eq!(settings.database_url, "sqlite:/srv/w/workroom.sqlite");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:4000");
     }
@@ -240,7 +245,13 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         assert!(toml::from_str::<Given>("max-run = 1").unwrap_err().to_string().contains("max-run"));
-        for text in ["session-ttl = 'soon'", "session-ttl = '0s'", "max-runs = 0", "session-ttl = '30d'"] {
+        for text in [
+            "session-ttl = 'soon'",
+            "session-ttl = '0s'",
+            "max-runs = 0",
+            "session-ttl = '30d'",
+            "max-run-time = '200y'",
+        ] {
             assert!(Settings::merge(Given::default(), file(text)).is_err(), "{text}");
         }
     }

@@ -8,5 +8,6 @@ mod first_run;
 mod parity;
 mod product_audit;
 mod projects;
+mod store;
 mod support;
 mod world;

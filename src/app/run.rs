@@ -218,7 +218,9 @@ async fn queue(
         usage: TokenUsage::default(),
     };
     append::open(tx, &run).await?;
-    inputs.iter_mut().for_each(|input| input.run_id = id);
+    for input in &mut inputs {
+        input.run_id = id;
+    }
     store::run::insert_inputs(tx, &inputs).await?;
     Ok(Queued { started: Started { run, repeated: false }, stopped })
 }

@@ -1,17 +1,17 @@
 //! An artifact's edges.
 
-use async_graphql::{ComplexObject, Context, Result};
+use async_graphql::{ComplexObject, Context, OutputType, Result};
 use futures_util::FutureExt;
 
 use super::{
     access::Access,
     connection::Connection,
+    content::Content,
     loader::{ArtifactsCount, ArtifactsPage},
     object::Obj,
     paging,
 };
 use crate::{
-    app::file,
     error::Error,
     files::Location,
     model::{
@@ -20,7 +20,6 @@ use crate::{
         page::{MAX_SIZE, PageArgs, PageRequest},
         project::Project,
         run::Run,
-        uint53::UInt53,
     },
     store::artifact::{ArtifactsOf, key, list_id},
 };
@@ -39,38 +38,10 @@ impl Artifact {
         Ok(Obj(project.ok_or_else(|| Error::not_found(ProjectId::NOUN))?))
     }
 
-    /// In bytes.
-    async fn size(&self) -> UInt53 {
-        self.version.size
-    }
-
-    /// Of the bytes, in lower-case hexadecimal.
-    async fn sha256(&self) -> &str {
-        &self.version.sha256
-    }
-
-    /// What the bytes are, as in `text/markdown`.
-    async fn media_type(&self) -> &str {
-        &self.version.media_type
-    }
-
-    /// Its first bytes as text, cut at a character; null if it is not text in UTF-8.
-    async fn text(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "How many bytes at the most, up to 1048576.", default = 65536)] max_bytes: i32,
-    ) -> Result<Option<String>> {
-        Ok(file::text(ctx.app()?, &Location::of_artifact(self), max_bytes).await?)
-    }
-
-    /// An address at which a browser can load it without a token. It ends with its time or with the token that asked for it.
-    async fn download_url(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "How long it works, in seconds, up to 3600.", default = 300)] expires_in_seconds: i32,
-    ) -> Result<String> {
-        let viewer = ctx.viewer()?;
-        Ok(file::download_url(ctx.app()?, &viewer, self.version.version_id, &self.name, expires_in_seconds)?)
+    /// Its bytes.
+    #[graphql(flatten)]
+    async fn content(&self) -> Content<'_> {
+        Content { location: Location::of_artifact(self), name: &self.name }
     }
 }
 

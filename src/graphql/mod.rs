@@ -8,6 +8,7 @@ mod access;
 pub mod artifact;
 pub mod connection;
 pub mod container;
+mod content;
 pub mod event;
 pub mod file;
 pub mod input;

@@ -81,7 +81,6 @@ impl Project {
 
     /// The files of an area, by path.
     #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
-    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     async fn files(
         &self,
         ctx: &Context<'_>,
@@ -92,14 +91,14 @@ impl Project {
         #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<File>> {
         let (viewer, project) = (ctx.viewer()?, self.id);
-        let list = store::file::list_id(&viewer, project, area);
+        let listing = store::file::list_id(&viewer, project, area);
         let args = PageArgs { first, after, last, before };
-        let request = PageRequest::new(&args, MAX_SIZE, |cursor| list.key(cursor))?;
+        let request = PageRequest::new(&args, MAX_SIZE, |cursor| listing.key(cursor))?;
         let page = {
             let mut conn = ctx.app()?.store.read().await?;
             store::file::page(&mut conn, &viewer, project, area, &request).await?
         };
-        let cursor = move |file: &File| list.cursor(&store::file::key(file));
+        let cursor = move |file: &File| listing.cursor(&store::file::key(file));
         Ok(paging::connection(page, cursor, move |ctx| {
             async move {
                 let mut conn = ctx.app()?.store.read().await?;

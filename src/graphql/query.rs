@@ -78,14 +78,14 @@ impl Query {
     ) -> Result<Connection<Project>> {
         let viewer = ctx.viewer()?;
         let (filter, order) = (filter_by.unwrap_or_default(), order_by.unwrap_or_default());
-        let list = store::project::list_id(&viewer, &filter, order);
+        let listing = store::project::list_id(&viewer, &filter, order);
         let args = PageArgs { first, after, last, before };
-        let request = PageRequest::new(&args, MAX_SIZE, |cursor| list.key(cursor))?;
+        let request = PageRequest::new(&args, MAX_SIZE, |cursor| listing.key(cursor))?;
         let page = {
             let mut conn = ctx.app()?.store.read().await?;
             store::project::page(&mut conn, &viewer, &filter, order, &request).await?
         };
-        let cursor = move |project: &Project| list.cursor(&store::project::key(project, order));
+        let cursor = move |project: &Project| listing.cursor(&store::project::key(project, order));
         Ok(paging::connection(page, cursor, move |ctx| {
             let filter = filter.clone();
             async move {

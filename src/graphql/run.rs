@@ -76,7 +76,6 @@ impl Run {
 
     /// Its timeline. A cursor is the event's sequence in decimal, the same as in the subscription `runEvents`.
     #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
-    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     async fn events(
         &self,
         ctx: &Context<'_>,

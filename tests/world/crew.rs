@@ -19,12 +19,15 @@ use workroom::{
     error::Result,
 };
 
+/// What a scripted model says at which turn.
+type Script = dyn Fn(usize, &Conversation) -> Reply + Send + Sync;
+
 /// A model that says its script, a turn at a time. It is a function of the conversation, as every model is, so a run that is taken
 /// up again goes on with the right line.
 pub struct Scripted {
     pub name: &'static str,
     /// Called with the number of the turn, from 0, and the conversation.
-    pub script: Box<dyn Fn(usize, &Conversation) -> Reply + Send + Sync>,
+    pub script: Box<Script>,
     /// How long it thinks before each turn.
     pub thinks: Duration,
 }

@@ -1,0 +1,44 @@
+# The commands of this project. `make demo` and `make test` need a Rust toolchain; they install the rest by name.
+
+.PHONY: help demo test check fmt schema compiler database node modules
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: compiler ## Start a server, run an agent on real documents, watch it live (DEMO_ONCE=1 leaves when the story is told)
+	cargo build --locked
+	./target/debug/workroom demo --log warn
+
+test: compiler database modules ## Everything that can be tested, with the packages that it needs
+	cargo test --locked
+
+check: compiler modules ## Formatting, lints, documentation, licences, the schema, the import table
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo test --locked --test suite -- architecture:: licences:: schema:: relay::
+
+fmt: ## Format the code
+	cargo fmt
+
+schema: ## Write schema.graphql from the code
+	cargo run --locked --quiet -- schema > schema.graphql
+
+# SQLite is compiled from C.
+compiler:
+	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq build-essential; }
+
+# The store's suite runs on both engines. Another server can be given by TEST_POSTGRES_URL; SKIP_POSTGRES=1 leaves it out.
+database:
+	@[ -n "$$TEST_POSTGRES_URL$$SKIP_POSTGRES" ] || command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
+		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }
+
+node:
+	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; }
+
+# The audits' runners and the Relay compiler.
+modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json
+
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	cd tests/$* && npm ci --no-audit --no-fund
+	@touch $@
