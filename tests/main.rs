@@ -3,4 +3,6 @@
 mod audit;
 mod first_run;
 mod parity;
+mod store;
+mod support;
 mod world;

@@ -216,8 +216,9 @@ impl Store {
     pub async fn close(&self) {
         match &self.0 {
             Engine::Sqlite { readers, writer } => {
-                writer.close().await;
+                // The writer goes last: the last connection to leave writes the log into the file.
                 readers.close().await;
+                writer.close().await;
             }
             Engine::Postgres(pool) => pool.close().await,
         }
@@ -248,6 +249,7 @@ impl From<sqlx::Error> for Error {
         match kind {
             Kind::Unavailable => Self::unavailable(error),
             Kind::Busy => Self::new(Kind::Busy, "Too many changes at once. Try again.").because(error),
+            Kind::Invalid => Self::invalid("The NUL character is not taken here.").because(error),
             _ => Self::internal(error),
         }
     }
