@@ -8,10 +8,12 @@ pub mod model;
 pub mod tool;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -97,7 +99,10 @@ impl Agent<'_> {
             () = self.stopped.cancelled() => return Ok(End::Stopped),
             () = self.cancelled.cancelled() => Verdict::Cancelled,
             () = tokio::time::sleep(time_left) => Verdict::Failed(out_of(Budget::WallTime)),
-            done = self.go_on(&mut progress) => match done {
+            done = AssertUnwindSafe(self.go_on(&mut progress)).catch_unwind() => match done.unwrap_or_else(|_| {
+                // Another worker would only fall into the same hole.
+                Err(Error::internal("the model or a tool panicked"))
+            }) {
                 Ok(verdict) => verdict,
                 // The end of the lease and the house's own troubles are the worker's business, not the end of the run.
                 Err(error) if matches!(error.kind(), Kind::Expired | Kind::Unavailable | Kind::Busy) => return Err(error),

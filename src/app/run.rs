@@ -181,6 +181,12 @@ async fn queue(
     mut inputs: Vec<PinnedFile>,
     keyed: Option<Keyed>,
 ) -> Result<Queued> {
+    let absent = || Error::not_found(ProjectId::NOUN).at(["input", "projectId"]);
+    // From here on the project's row is held: nobody else starts a run of it before this unit ends. The id and the time come
+    // after, so that ids, times and numbers are in one order, which is that of the queue.
+    if !store::project::hold(tx, scope).await? {
+        return Err(absent());
+    }
     let now = clock::now();
     let id = RunId::new();
     if let Some(keyed) = keyed
@@ -190,8 +196,6 @@ async fn queue(
         let run = before.ok_or_else(|| Error::internal("an idempotency key without its run"))?;
         return Ok(Queued { started: Started { run, repeated: true }, stopped: Vec::new() });
     }
-    let absent = || Error::not_found(ProjectId::NOUN).at(["input", "projectId"]);
-    // From here on the project's row is held: nobody else starts a run of it before this unit ends.
     let number = store::project::next_run_number(tx, scope).await?.ok_or_else(absent)?;
     let attached = session::attach(tx, scope, draft.ttl, now).await?;
     let mut stopped = attached.stopped;

@@ -195,6 +195,14 @@ fn time(micros: &str) -> DateTime<Utc> {
 /// The end of the year 9999, in microseconds since 1970: from then on times do not sort as text.
 const END_OF_9999: i64 = 253_402_300_800_000_000;
 
+/// Holds the project's row until the unit ends, so that units that start its runs come one after the other; says whether the
+/// project is there.
+pub async fn hold(tx: &mut Tx, scope: &ProjectScope) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update project set last_run_number = last_run_number where id = $1 and user_id = $2 and deleting_at is null")
+        .bind(scope.project_id()).bind(scope.user_id()).execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
 /// Takes the project's next run number. Whoever has called this holds the project's row until the unit ends, so that what
 /// is then read of its runs and sessions stays true.
 pub async fn next_run_number(tx: &mut Tx, scope: &ProjectScope) -> Result<Option<i64>> {

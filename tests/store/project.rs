@@ -203,4 +203,27 @@ on_both! {
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
     }
+
+    async fn those_who_hold_a_project_come_one_after_the_other(store: Store) {
+        let ada = viewer(&store, "ada").await;
+        let kept = project_of(&ada, "one");
+        keep(&store, &kept).await;
+        let of_project = scope(&ada, &kept);
+        let holders = (0..30).map(|_| {
+            let store = store.clone();
+            async move {
+                let held = unit!(store, [] tx => {
+                    assert!(project::hold(tx, &of_project).await?);
+                    let id = clock::new_id();
+                    Ok((id, project::next_run_number(tx, &of_project).await?))
+                });
+                held.expect("a number")
+            }
+        });
+        let mut held = futures_util::future::join_all(holders).await;
+        held.sort_unstable();
+        assert_eq!(held.iter().filter_map(|(_, number)| *number).collect::<Vec<_>>(), (1..=30).collect::<Vec<_>>());
+        let unkept = scope(&ada, &project_of(&ada, "two"));
+        assert!(!unit!(store, [] tx => project::hold(tx, &unkept).await).expect("an answer"));
+    }
 }
