@@ -2,5 +2,8 @@
 
 mod audit;
 mod first_run;
+mod licences;
 mod parity;
+mod relay;
+mod schema;
 mod world;
