@@ -6,4 +6,6 @@ mod licences;
 mod parity;
 mod relay;
 mod schema;
+mod store;
+mod support;
 mod world;

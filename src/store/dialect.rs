@@ -1,6 +1,16 @@
 //! What the two engines say differently.
 
+use super::Conn;
 use crate::error::Kind;
+
+/// Ends a select of rows that are to be taken, so that several who select at once take different ones. SQLite has one
+/// writer and needs no words for it.
+pub(super) fn skip_locked(conn: &Conn) -> &'static str {
+    match conn {
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => " for update skip locked",
+    }
+}
 
 /// The kind of failure behind an engine's error code: a SQLSTATE of PostgreSQL (five characters) or an extended result code
 /// of SQLite (a number).
@@ -10,6 +20,8 @@ pub fn kind_of(code: &str) -> Kind {
             // serialization_failure, deadlock_detected, lock_not_available
             "40001" | "40P01" | "55P03" => Kind::Busy,
             // connection exceptions; insufficient resources; the operator stops or starts the server
+            // character_not_in_repertoire: a NUL in text
+            "22021" => Kind::Invalid,
             _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Kind::Unavailable,
             _ => Kind::Internal,
         };
@@ -35,5 +47,6 @@ mod tests {
         assert_eq!(kind_of("517"), Kind::Busy);
         assert_eq!(kind_of("1555"), Kind::Internal);
         assert_eq!(kind_of("23505"), Kind::Internal);
+        assert_eq!(kind_of("22021"), Kind::Invalid);
     }
 }

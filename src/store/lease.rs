@@ -5,7 +5,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Conn, Tx, run::columns, sql};
+use sqlx::AssertSqlSafe;
+
+use super::{Conn, Tx, dialect, run::columns, sql};
 use crate::{
     error::{Error, Kind, Result},
     model::{
@@ -42,16 +44,24 @@ impl From<Granted> for RunLease {
     }
 }
 
-/// Claims the oldest queued run whose project has none running, for `worker`.
+/// Claims the oldest queued run whose project has none running, for `worker`. Of a project's queued runs only the oldest is
+/// looked at, so that they are executed in the order in which they were asked for. Workers that claim at once get different
+/// runs; `None` means that there is nothing to claim, or that what there is is being claimed or stopped just now.
 pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
-    let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => sqlx::query_as(
+    let statement = AssertSqlSafe(format!(
         "update run set status = 'RUNNING', started_at = $1, lease_holder = $2, lease_counter = 0,
         lease_generation = lease_generation + 1
         where status = 'QUEUED' and id = (
             select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
                 select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
-            order by queued.id limit 1)
-        returning id, user_id, project_id, lease_generation")
+            and not exists (
+                select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
+                and older.status in ('QUEUED', 'RUNNING') and older.id < queued.id)
+            order by queued.id limit 1{})
+        returning id, user_id, project_id, lease_generation",
+        dialect::skip_locked(tx)
+    ));
+    let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => sqlx::query_as(statement)
         .bind(now).bind(worker).fetch_optional(c).await);
     match claimed {
         // Another worker was quicker with a run of the same project.
@@ -126,14 +136,18 @@ pub async fn advance(tx: &mut Tx, lease: &RunLease, count: i64) -> Result<Option
         .bind(lease.run_id()).bind(lease.generation()).bind(count).fetch_optional(c).await)?)
 }
 
-/// Adds tokens to the run's totals, over all and for the model.
+/// Adds tokens to the run's totals, over all and for the model. Adds nothing if the lease is lost: the caller learns that
+/// from [`advance`], in the same unit.
 pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &TokenUsage) -> Result<()> {
-    sql!(tx, c => sqlx::query(
+    let held = sql!(tx, c => sqlx::query(
         "update run set input_tokens = input_tokens + $3, cached_input_tokens = cached_input_tokens + $4,
         output_tokens = output_tokens + $5, reasoning_tokens = reasoning_tokens + $6
-        where id = $1 and lease_generation = $2")
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null")
         .bind(lease.run_id()).bind(lease.generation()).bind(usage.input_tokens).bind(usage.cached_input_tokens)
-        .bind(usage.output_tokens).bind(usage.reasoning_tokens).execute(c).await.map(|_| ()))?;
+        .bind(usage.output_tokens).bind(usage.reasoning_tokens).execute(c).await.map(|done| done.rows_affected() > 0))?;
+    if !held {
+        return Ok(());
+    }
     sql!(tx, c => sqlx::query(
         "insert into run_model (run_id, model, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
         values ($1, $2, $3, $4, $5, $6) on conflict (run_id, model) do update set
@@ -147,14 +161,16 @@ pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &Token
 }
 
 /// Ends a run for the lease's holder and moves its sequence on by one; answers as [`advance`] does.
+/// A NUL in the answer becomes the replacement character: PostgreSQL keeps no NUL in text, and a run must be able to end.
 pub async fn end(tx: &mut Tx, lease: &RunLease, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
+    let answer = ending.answer.as_ref().map(|answer| answer.replace('\0', "\u{fffd}"));
     Ok(sql!(tx, c => sqlx::query_scalar(
         "update run set status = $3, answer = $4, failure = $5, completed_at = $6, last_sequence = last_sequence + 1,
         lease_holder = null
         where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
         returning last_sequence")
-        .bind(lease.run_id()).bind(lease.generation()).bind(ending.status).bind(&ending.answer).bind(failure)
+        .bind(lease.run_id()).bind(lease.generation()).bind(ending.status).bind(answer).bind(failure)
         .bind(ending.at).fetch_optional(c).await)?)
 }
 
@@ -186,7 +202,7 @@ pub async fn request_cancel(
         .bind(run).bind(owner).bind(now).bind(by).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }
 
-/// Of the running runs those that are to stop: run and generation.
+/// Of the running runs those that are to stop.
 pub async fn to_stop(conn: &mut Conn, _: &Sweep) -> Result<Vec<RunId>> {
     Ok(sql!(conn, c => sqlx::query_scalar(
         "select id from run where status = 'RUNNING' and cancel_requested_at is not null").fetch_all(c).await)?)

@@ -1,6 +1,6 @@
 //! Keyset paging, once for every list.
 
-use sqlx::{Database, Encode, QueryBuilder, Type};
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
 use crate::model::{
@@ -57,34 +57,71 @@ pub(super) fn push_page<DB, K, V>(
     query.push("id").push(direction).push(" limit ").push_bind(request.size + 1);
 }
 
-/// Sorts the rows of many owners' pages, read in one union, into a page for each owner. A union promises no order, so they
-/// are sorted by id first, in the order in which they were to be read.
+/// The most owners whose pages are read in one union. SQLite refuses a union of more than 500 selects.
+pub(super) const OWNERS: usize = 100;
+
+/// A row of a union of many owners' pages, with the owner's place among them. The place is in the row because two owners
+/// may be of different kinds and have the same row on both their pages.
+#[derive(FromRow)]
+pub(super) struct Placed<T> {
+    place: i32,
+    #[sqlx(flatten)]
+    row: T,
+}
+
+/// Sorts the rows of a union into a page for each of its `owners`. A union promises no order, so each page is sorted by id
+/// again, in the order in which it was to be read.
 pub(super) fn split<K, T, Id: Ord>(
     request: &PageRequest<K>,
     direction: OrderDirection,
-    mut rows: Vec<T>,
+    rows: Vec<Placed<T>>,
     id: impl Fn(&T) -> Id,
-    owners: &[impl Fn(&T) -> bool],
+    owners: usize,
 ) -> Vec<Page<T>> {
-    rows.sort_unstable_by_key(id);
-    if (request.take == Take::First) != (direction == OrderDirection::Asc) {
-        rows.reverse();
-    }
-    let mut pages: Vec<Vec<T>> = owners.iter().map(|_| Vec::new()).collect();
-    for row in rows {
-        if let Some(index) = owners.iter().position(|owns| owns(&row)) {
-            pages[index].push(row);
+    let mut pages: Vec<Vec<T>> = (0..owners).map(|_| Vec::new()).collect();
+    for Placed { place, row } in rows {
+        if let Some(page) = usize::try_from(place).ok().and_then(|place| pages.get_mut(place)) {
+            page.push(row);
         }
     }
-    pages.into_iter().map(|rows| request.page(rows)).collect()
+    let descending = (request.take == Take::First) != (direction == OrderDirection::Asc);
+    let sorted = |mut rows: Vec<T>| {
+        rows.sort_unstable_by_key(&id);
+        if descending {
+            rows.reverse();
+        }
+        request.page(rows)
+    };
+    pages.into_iter().map(sorted).collect()
+}
+
+/// The most values up to which a list is filled up.
+const FILLED: usize = 128;
+
+/// The values, each once.
+pub(super) fn each_once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+    let mut once = Vec::new();
+    for value in values {
+        if !once.contains(value) {
+            once.push(*value);
+        }
+    }
+    once
 }
 
 /// Adds `in ($1, $2, …)`. An empty list is `in (null)`, which nothing is.
+///
+/// Short lists are filled up to a power of two with their last value, so that a few statements serve lists of all lengths
+/// and the connection's cache keeps them. An engine takes no more than 32,766 (SQLite) or 65,535 values in a statement.
 pub(super) fn push_in<DB, T>(query: &mut QueryBuilder<DB>, column: &str, values: impl IntoIterator<Item = T>)
 where
     DB: Database,
-    T: for<'q> Encode<'q, DB> + Type<DB> + 'static,
+    T: for<'q> Encode<'q, DB> + Type<DB> + Clone + 'static,
 {
+    let mut values: Vec<T> = values.into_iter().collect();
+    if let Some(last) = values.last().cloned().filter(|_| values.len() <= FILLED) {
+        values.resize(values.len().next_power_of_two(), last);
+    }
     query.push(column).push(" in (");
     let mut list = query.separated(", ");
     let mut some = false;

@@ -64,7 +64,16 @@ impl FromStr for Location {
     fn from_str(url: &str) -> Result<Self> {
         match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(url.to_owned())),
-            Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
+                // Readers and the writer are connections of their own; in memory each would have another database.
+                "" | ":memory:" => {
+                    Err(Error::invalid("A SQLite database needs a file, as in `sqlite:data/workroom.db`."))
+                }
+                path if path.contains('?') => {
+                    Err(Error::invalid("The URL of a SQLite database is a path alone, without parameters."))
+                }
+                path => Ok(Self::Sqlite(path.into())),
+            },
             _ => Err(Error::invalid("A database URL begins with `postgres://` or `sqlite:`.")),
         }
     }
@@ -216,8 +225,9 @@ impl Store {
     pub async fn close(&self) {
         match &self.0 {
             Engine::Sqlite { readers, writer } => {
-                writer.close().await;
+                // The writer goes last: the last connection to leave writes the log into the file.
                 readers.close().await;
+                writer.close().await;
             }
             Engine::Postgres(pool) => pool.close().await,
         }
@@ -248,7 +258,25 @@ impl From<sqlx::Error> for Error {
         match kind {
             Kind::Unavailable => Self::unavailable(error),
             Kind::Busy => Self::new(Kind::Busy, "Too many changes at once. Try again.").because(error),
+            Kind::Invalid => Self::invalid("The NUL character is not taken here.").because(error),
             _ => Self::internal(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_a_server_or_a_file() {
+        let sqlite = |path: &str| Location::Sqlite(path.into());
+        assert_eq!("sqlite:data/a.db".parse::<Location>().unwrap(), sqlite("data/a.db"));
+        assert_eq!("sqlite:///var/a.db".parse::<Location>().unwrap(), sqlite("/var/a.db"));
+        let url = "postgres://me@host/db?sslmode=require";
+        assert_eq!(url.parse::<Location>().unwrap(), Location::Postgres(url.into()));
+        for bad in ["", "a.db", "mysql://x", "sqlite:", "sqlite::memory:", "sqlite://", "sqlite:a.db?mode=rwc"] {
+            assert!(bad.parse::<Location>().is_err(), "{bad}");
         }
     }
 }

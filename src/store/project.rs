@@ -1,5 +1,7 @@
 //! Projects.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
@@ -13,15 +15,16 @@ use crate::{
     model::{
         id::ProjectId,
         page::{Key, ListId, Page, PageRequest},
-        project::{Project, ProjectFilter, ProjectOrder, ProjectOrderField},
+        project::{MAX_LABELS, Project, ProjectFilter, ProjectOrder, ProjectOrderField},
         scope::{ProjectScope, Viewer},
         text,
     },
 };
 
+// `json()` is there on both engines: SQLite reads the text, PostgreSQL tells the driver that the text is JSON.
 macro_rules! columns {
     () => {
-        "id, user_id, name, description, labels, created_at, updated_at, version"
+        "id, user_id, name, description, json(labels) as labels, created_at, updated_at, version"
     };
 }
 
@@ -56,7 +59,9 @@ pub async fn update(tx: &mut Tx, scope: &ProjectScope, project: &Project, expect
 
 async fn insert_labels(tx: &mut Tx, project: &Project) -> Result<()> {
     for label in &project.labels {
-        sql!(tx, c => sqlx::query("insert into project_label (project_id, user_id, label) values ($1, $2, $3)")
+        sql!(tx, c => sqlx::query(
+            // Two labels that differ only in case are two to the reader and one to the filter.
+            "insert into project_label (project_id, user_id, label) values ($1, $2, $3) on conflict do nothing")
             .bind(project.id).bind(project.user_id).bind(text::fold(label)).execute(c).await.map(|_| ()))?;
     }
     Ok(())
@@ -102,16 +107,38 @@ pub fn key(project: &Project, order: ProjectOrder) -> Key {
     Key { sort, id: project.id.0 }
 }
 
+/// The longest pattern that SQLite takes, in bytes.
+const LONGEST_PATTERN: usize = 50_000;
+
+/// A filter in the form in which both engines take it.
+struct Conditions {
+    pattern: Option<String>,
+    labels: BTreeSet<String>,
+}
+
+impl Conditions {
+    /// `None` when no project can pass: the text holds a NUL, which no project's does and at which each engine stumbles in
+    /// its own way, or is longer than any project's, or there are more labels than a project can have.
+    fn of(filter: &ProjectFilter) -> Option<Self> {
+        let text = filter.text.as_deref().filter(|text| !text.is_empty());
+        let labels: BTreeSet<String> = filter.labels.iter().flatten().map(|label| text::fold(label)).collect();
+        let nul = text.is_some_and(|text| text.contains('\0')) || labels.iter().any(|label| label.contains('\0'));
+        let pattern = text.map(text::like_pattern);
+        let overlong = pattern.as_ref().is_some_and(|pattern| pattern.len() > LONGEST_PATTERN);
+        (!nul && !overlong && labels.len() <= MAX_LABELS).then_some(Self { pattern, labels })
+    }
+}
+
 /// Adds the conditions of a filter. A macro because the builder's type is each engine's own.
 macro_rules! push_filter {
-    ($query:ident, $viewer:ident, $filter:ident) => {
+    ($query:ident, $viewer:ident, $conditions:ident) => {
         $query.push(" from project where deleting_at is null and user_id = ").push_bind($viewer.user_id());
-        if let Some(text) = $filter.text.as_deref().filter(|text| !text.is_empty()) {
-            $query.push(" and search_key like ").push_bind(text::like_pattern(text)).push(" escape '\\'");
+        if let Some(pattern) = &$conditions.pattern {
+            $query.push(" and search_key like ").push_bind(pattern.clone()).push(" escape '\\'");
         }
-        for label in $filter.labels.iter().flatten() {
+        for label in &$conditions.labels {
             $query.push(" and id in (select project_id from project_label where user_id = ");
-            $query.push_bind($viewer.user_id()).push(" and label = ").push_bind(text::fold(label)).push(")");
+            $query.push_bind($viewer.user_id()).push(" and label = ").push_bind(label.clone()).push(")");
         }
     };
 }
@@ -130,9 +157,12 @@ pub async fn page(
         ProjectOrderField::UpdatedAt => Some("updated_at"),
     };
     let sorting = Sorting { column, direction: order.direction };
+    let Some(conditions) = Conditions::of(filter) else {
+        return Ok(request.page(Vec::new()));
+    };
     let rows = sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!()));
-        push_filter!(query, viewer, filter);
+        push_filter!(query, viewer, conditions);
         if order.field == ProjectOrderField::UpdatedAt {
             push_page(&mut query, sorting, request, |key| (time(&key.sort), key.id));
         } else {
@@ -145,17 +175,25 @@ pub async fn page(
 
 /// How many projects of the viewer's pass the filter.
 pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: &ProjectFilter) -> Result<u64> {
+    let Some(conditions) = Conditions::of(filter) else {
+        return Ok(0);
+    };
     let count: i64 = sql!(conn, c => {
         let mut query = QueryBuilder::new("select count(*)");
-        push_filter!(query, viewer, filter);
+        push_filter!(query, viewer, conditions);
         query.build_query_scalar().fetch_one(c).await
     })?;
     Ok(count.unsigned_abs())
 }
 
+/// The time in a cursor. A forged one may name a year that a database cannot hold or does not sort; it is as good as none.
 fn time(micros: &str) -> DateTime<Utc> {
-    micros.parse().ok().and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::UNIX_EPOCH)
+    let micros = micros.parse().ok().filter(|micros| (0..END_OF_9999).contains(micros));
+    micros.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::UNIX_EPOCH)
 }
+
+/// The end of the year 9999, in microseconds since 1970: from then on times do not sort as text.
+const END_OF_9999: i64 = 253_402_300_800_000_000;
 
 /// Takes the project's next run number. Whoever has called this holds the project's row until the unit ends, so that what
 /// is then read of its runs and sessions stays true.

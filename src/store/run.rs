@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
-    list::{Sorting, push_in, push_page, split},
+    list::{OWNERS, Placed, Sorting, each_once, push_in, push_page, split},
     sql,
 };
 use crate::{
@@ -18,9 +18,10 @@ use crate::{
     },
 };
 
+// `json()` is there on both engines: SQLite reads the text, PostgreSQL tells the driver that the text is JSON.
 macro_rules! columns {
     () => {
-        "id, number, project_id, user_id, session_id, prompt, answer, agent, model, status, failure, cancel_requested_at, \
+        "id, number, project_id, user_id, session_id, prompt, answer, agent, model, status, json(failure) as failure, cancel_requested_at, \
         cancel_requested_by, created_at, started_at, completed_at, rerun_of, last_sequence, input_tokens, \
         cached_input_tokens, output_tokens, reasoning_tokens"
     };
@@ -109,37 +110,31 @@ macro_rules! push_filter {
         $query.push(" and ").push($of.column()).push(" = ").push_bind($of.id());
         if let Some(status) = &$filter.status {
             $query.push(" and ");
-            push_in(&mut $query, "status", status.iter().copied());
+            push_in(&mut $query, "status", each_once(status));
         }
     };
 }
 
-/// A page of runs for each of several owners (projects, sessions, originals), in one statement. Each page is read through
-/// an index from its own place, so the cost is that of the rows shown.
+/// A page of runs for each of several owners (projects, sessions, originals), a hundred of them in one statement.
+/// Each page is read through an index from its own place, so the cost is that of the rows shown.
 pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &RunListing) -> Result<Vec<Page<Run>>> {
     let RunListing { filter, order, request } = listing;
-    let rows: Vec<Run> = sql!(conn, c => {
-        let mut query = QueryBuilder::new("");
-        for (index, of) in of.iter().enumerate() {
-            query.push(if index == 0 { "select * from (select " } else { " union all select * from (select " });
-            query.push(columns!());
-            push_filter!(query, viewer, of, filter);
-            push_page(&mut query, Sorting::by_id(order.direction), request, |key| (String::new(), key.id));
-            query.push(") as page");
-        }
-        query.build_query_as().fetch_all(c).await
-    })?;
-    let owners: Vec<_> = of
-        .iter()
-        .map(|of| {
-            |run: &Run| match *of {
-                RunsOf::Project(id) => run.project_id == id,
-                RunsOf::Session(id) => run.session_id == id,
-                RunsOf::Original(id) => run.rerun_of == Some(id),
+    let mut pages = Vec::with_capacity(of.len());
+    for of in of.chunks(OWNERS) {
+        let rows: Vec<Placed<Run>> = sql!(conn, c => {
+            let mut query = QueryBuilder::new("");
+            for (place, of) in of.iter().enumerate() {
+                query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
+                query.push(place).push(concat!(" as place, ", columns!()));
+                push_filter!(query, viewer, of, filter);
+                push_page(&mut query, Sorting::by_id(order.direction), request, |key| (String::new(), key.id));
+                query.push(") as page");
             }
-        })
-        .collect();
-    Ok(split(request, order.direction, rows, |run| run.id, &owners))
+            query.build_query_as().fetch_all(c).await
+        })?;
+        pages.extend(split(request, order.direction, rows, |run| run.id, of.len()));
+    }
+    Ok(pages)
 }
 
 /// How a list of runs is asked for.
@@ -153,18 +148,21 @@ pub struct RunListing {
     pub request: PageRequest<Key>,
 }
 
-/// How many runs each owner has that pass the filter, in one statement.
+/// How many runs each owner has that pass the filter.
 pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], filter: &RunFilter) -> Result<Vec<u64>> {
-    let counts: Vec<i64> = sql!(conn, c => {
-        let mut query = QueryBuilder::new("select count from (");
-        for (index, of) in of.iter().enumerate() {
-            query.push(if index == 0 { "select " } else { " union all select " });
-            query.push(index.to_string()).push(" as place, count(*) as count");
-            push_filter!(query, viewer, of, filter);
-        }
-        query.push(") as counts order by place");
-        query.build_query_scalar().fetch_all(c).await
-    })?;
+    let mut counts: Vec<i64> = Vec::with_capacity(of.len());
+    for of in of.chunks(OWNERS) {
+        counts.extend(sql!(conn, c => {
+            let mut query = QueryBuilder::new("select count from (");
+            for (place, of) in of.iter().enumerate() {
+                query.push(if place == 0 { "select " } else { " union all select " });
+                query.push(place).push(" as place, count(*) as count");
+                push_filter!(query, viewer, of, filter);
+            }
+            query.push(") as counts order by place");
+            query.build_query_scalar::<i64>().fetch_all(c).await
+        })?);
+    }
     Ok(counts.into_iter().map(i64::unsigned_abs).collect())
 }
 
@@ -178,8 +176,9 @@ pub async fn unfinished(conn: &mut Conn, scope: &ProjectScope) -> Result<Vec<Run
 /// The session's latest completed runs before this one, newest first: what follow-ups are told of.
 pub async fn answered_before(conn: &mut Conn, scope: &ProjectScope, run: &Run, most: i64) -> Result<Vec<Run>> {
     Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
-        " from run where session_id = $1 and user_id = $2 and id < $3 and status = 'COMPLETED' order by id desc limit $4"))
-        .bind(run.session_id).bind(scope.user_id()).bind(run.id).bind(most).fetch_all(c).await)?)
+        " from run where session_id = $1 and user_id = $2 and project_id = $3 and id < $4 and status = 'COMPLETED'
+        order by id desc limit $5"))
+        .bind(run.session_id).bind(scope.user_id()).bind(scope.project_id()).bind(run.id).bind(most).fetch_all(c).await)?)
 }
 
 /// The files that these runs are about.

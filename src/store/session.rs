@@ -117,7 +117,10 @@ pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: SessionFilter) -> R
     Ok(count.unsigned_abs())
 }
 
-/// Ends a session of the viewer's, if it has not ended; answers with its project.
+/// Ends a session of the viewer's, if it has not ended; says whether it did.
+///
+/// Holds the project's row first, as whoever starts a run does: of the two, the second sees what the first has done, and no
+/// run slips into a session that ends.
 pub async fn end(
     tx: &mut Tx,
     viewer: &Viewer,
@@ -125,6 +128,10 @@ pub async fn end(
     reason: SessionEndReason,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    sql!(tx, c => sqlx::query(
+        "update project set last_run_number = last_run_number
+        where id = (select project_id from session where id = $1 and user_id = $2)")
+        .bind(id).bind(viewer.user_id()).execute(c).await.map(|_| ()))?;
     Ok(sql!(tx, c => sqlx::query(
         "update session set ended_at = $3, end_reason = $4
         where id = $1 and user_id = $2 and ended_at is null and expires_at > $3")
@@ -141,10 +148,24 @@ pub async fn expire_of(tx: &mut Tx, scope: &ProjectScope, now: DateTime<Utc>) ->
 }
 
 /// Writes down which sessions have expired, at most `most` at a time; answers with their ids and owners.
+/// Holds their projects' rows first, as [`end`] does.
 pub async fn expire(tx: &mut Tx, _: &Sweep, now: DateTime<Utc>, most: i64) -> Result<Vec<(SessionId, UserId)>> {
-    Ok(sql!(tx, c => sqlx::query_as(
-        "update session set ended_at = expires_at, end_reason = 'TTL_EXPIRED' where ended_at is null and id in
-        (select id from session where ended_at is null and expires_at <= $1 order by expires_at limit $2)
-        returning id, user_id")
-        .bind(now).bind(most).fetch_all(c).await)?)
+    let due: Vec<(SessionId, ProjectId)> = sql!(tx, c => sqlx::query_as(
+        "select id, project_id from session where ended_at is null and expires_at <= $1 order by expires_at, id limit $2")
+        .bind(now).bind(most).fetch_all(c).await)?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    sql!(tx, c => {
+        let mut query = QueryBuilder::new("update project set last_run_number = last_run_number where ");
+        push_in(&mut query, "id", due.iter().map(|(_, project)| *project));
+        query.build().execute(c).await.map(|_| ())
+    })?;
+    Ok(sql!(tx, c => {
+        let mut query = QueryBuilder::new(
+            "update session set ended_at = expires_at, end_reason = 'TTL_EXPIRED' where ended_at is null and ");
+        push_in(&mut query, "id", due.iter().map(|(id, _)| *id));
+        query.push(" returning id, user_id");
+        query.build_query_as().fetch_all(c).await
+    })?)
 }

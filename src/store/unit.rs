@@ -98,16 +98,25 @@ where
         Ok(()) => guarded(unit, &mut tx).await,
         Err(error) => Err(error),
     };
-    let ended = execute(&mut tx, if outcome.is_ok() { "commit" } else { "rollback" }).await;
-    if ended.is_err()
+    let outcome = match outcome {
+        Ok(value) => commit(&mut tx).await.map(|()| value),
+        Err(error) => Err(error),
+    };
+    if outcome.is_err()
+        && execute(&mut tx, "rollback").await.is_err()
         && let Conn::Postgres(connection) = &mut *tx
     {
         // Nobody else may find this transaction open.
         connection.close_on_drop();
     }
-    let value = outcome?;
-    ended?;
-    Ok(value)
+    outcome
+}
+
+/// Commits, or says that it cannot be done. PostgreSQL answers the COMMIT of a transaction in which a statement has failed
+/// with a quiet ROLLBACK; the `select` before it, on the same way there and back, makes that an error.
+async fn commit(tx: &mut Tx) -> Result<()> {
+    sql!(tx, c => sqlx::raw_sql("select 1; commit").execute(c).await.map(|_| ()))?;
+    Ok(())
 }
 
 /// Runs a statement of transaction control.

@@ -69,7 +69,11 @@ async fn drain(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
         }
         commit(&mut tx, units).await;
         if !closing.is_empty() {
-            drop(tx);
+            if let Conn::Sqlite(connection) = tx.0
+                && let Err(error) = connection.close().await
+            {
+                tracing::warn!(%error, "the database was not closed cleanly");
+            }
             for done in closing {
                 let _ = done.send(());
             }

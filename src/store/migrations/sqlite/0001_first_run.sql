@@ -41,9 +41,9 @@ create table project (
     updated_at      text not null,
     deleting_at     text
 ) strict, without rowid;
-create index project_by_creation on project (user_id, id);
-create index project_by_update on project (user_id, updated_at, id);
-create index project_by_name on project (user_id, name_key, id);
+create index project_by_creation on project (user_id, id) where deleting_at is null;
+create index project_by_update on project (user_id, updated_at, id) where deleting_at is null;
+create index project_by_name on project (user_id, name_key, id) where deleting_at is null;
 
 create table project_label (
     project_id blob not null references project (id),
@@ -66,7 +66,7 @@ create table session (
 ) strict, without rowid;
 -- At most one active session per user and project.
 create unique index session_active on session (project_id, user_id) where ended_at is null;
-create index session_by_project on session (project_id, id);
+create index session_by_project on session (user_id, project_id, id);
 create index session_by_user on session (user_id, id);
 create index session_by_expiry on session (expires_at) where ended_at is null;
 
@@ -103,17 +103,11 @@ create table run (
 -- One running run per project.
 create unique index run_running on run (project_id) where status = 'RUNNING';
 create index run_queue on run (id) where status = 'QUEUED';
-create index run_by_user on run (user_id, id);
+-- Lists ask for the user and the project: an index that begins with both is the best one even without statistics.
+create index run_by_project on run (user_id, project_id, id);
+create index run_unfinished on run (user_id, project_id, id) where status in ('QUEUED', 'RUNNING');
 create index run_by_session on run (session_id, id);
 create index run_reruns on run (rerun_of, id) where rerun_of is not null;
-
-create table run_input (
-    run_id     blob not null references run (id),
-    position   integer not null,
-    path       text not null,
-    version_id blob not null,
-    primary key (run_id, position)
-) strict, without rowid;
 
 create table run_model (
     run_id              blob not null references run (id),
@@ -152,9 +146,17 @@ create table file_version (
     size        integer not null,
     sha256      text not null,
     media_type  text not null,
-    created_at  text not null
+    created_at  text not null,
+    unique (project_id, version_id)
 ) strict, without rowid;
-create index file_version_by_project on file_version (project_id, version_id);
+
+create table run_input (
+    run_id     blob not null references run (id),
+    position   integer not null,
+    path       text not null,
+    version_id blob not null references file_version (version_id),
+    primary key (run_id, position)
+) strict, without rowid;
 
 create table file (
     id            blob not null primary key,
@@ -162,9 +164,11 @@ create table file (
     area          text not null check (area in ('drive', 'workspace', 'artifacts', 'knowledge')),
     path          text not null,
     original_name text not null,
-    version_id    blob not null references file_version (version_id),
+    version_id    blob not null,
     modified_at   text not null,
-    unique (project_id, area, path)
+    unique (project_id, area, path),
+    -- A project shows only contents of its own.
+    foreign key (project_id, version_id) references file_version (project_id, version_id)
 ) strict, without rowid;
 
 create table artifact (
@@ -172,8 +176,10 @@ create table artifact (
     run_id     blob not null references run (id),
     project_id blob not null references project (id),
     name       text not null,
-    version_id blob not null references file_version (version_id),
-    created_at text not null
+    version_id blob not null,
+    created_at text not null,
+    -- A project shows only contents of its own.
+    foreign key (project_id, version_id) references file_version (project_id, version_id)
 ) strict, without rowid;
 create index artifact_by_run on artifact (run_id, id);
 create index artifact_by_project on artifact (project_id, id);
@@ -191,7 +197,7 @@ create table idempotency_key (
 
 -- What has ended does not change. Rows may go only together with a project that is being deleted.
 create trigger run_ended_is_fixed before update of
-    project_id, user_id, session_id, number, prompt, agent, model, status, answer, failure, cancel_requested_at,
+    id, project_id, user_id, session_id, number, prompt, agent, model, status, answer, failure, cancel_requested_at,
     cancel_requested_by, created_at, started_at, completed_at, rerun_of, last_sequence, input_tokens,
     cached_input_tokens, output_tokens, reasoning_tokens
 on run when old.status in ('COMPLETED', 'FAILED', 'CANCELLED')
@@ -203,6 +209,16 @@ create trigger run_stays before delete on run
 when not exists (select 1 from project where id = old.project_id and deleting_at is not null)
 begin
     select raise(abort, 'runs are kept');
+end;
+
+-- The event that ends a run has the run's last sequence; there is none after it.
+create trigger run_event_ends before insert on run_event
+when exists (
+    select 1 from run where id = new.run_id and status in ('COMPLETED', 'FAILED', 'CANCELLED')
+    and last_sequence < new.sequence
+)
+begin
+    select raise(abort, 'a run that has ended gets no more events');
 end;
 
 create trigger run_event_is_fixed before update on run_event
