@@ -63,7 +63,7 @@ on_both! {
         assert_eq!((presented.expires_at, presented.revoked_at), (kept.expires_at, None));
         assert!(token::by_hash(&mut conn, &[0, 255, 0]).await.expect("a read").is_none());
         assert_eq!(token::list(&mut conn).await.expect("a read"), vec![kept.clone()]);
-        assert!(token::revoked_among(&mut conn, &[kept.id]).await.expect("a read").is_empty());
+        assert!(token::ended_among(&mut conn, &[kept.id], workroom::clock::now()).await.expect("a read").is_empty());
         drop(conn);
 
         let id = kept.id;
@@ -71,8 +71,8 @@ on_both! {
             assert_eq!(unit!(store, [] tx => token::revoke(tx, id, clock::now()).await).expect("an answer"), done);
         }
         let mut conn = reading(&store).await;
-        assert_eq!(token::revoked_among(&mut conn, &[id, TokenId::new()]).await.expect("a read"), vec![id]);
-        assert!(token::revoked_among(&mut conn, &[]).await.expect("a read").is_empty());
+        assert_eq!(token::ended_among(&mut conn, &[id, TokenId::new()], workroom::clock::now()).await.expect("a read"), vec![id]);
+        assert!(token::ended_among(&mut conn, &[], workroom::clock::now()).await.expect("a read").is_empty());
         assert!(token::by_hash(&mut conn, &hash).await.expect("a read").expect("the token").revoked_at.is_some());
     }
 
