@@ -1,4 +1,65 @@
-//! The house of Workroom.
+//! Workroom: the open, self-hosted backend of an agent project workspace.
+//!
+//! One binary serves a GraphQL API over projects, workspace sessions, runs, files and artifacts, executes the runs with an agent,
+//! streams every run live, and keeps it. This page is the map of the house: what the rooms are, which doors stand between them,
+//! and how a request walks through.
+//!
+//! # The rooms
+//!
+//! A room may import those in its last column and no others. The architecture test reads this table and the code, and compares
+//! them; it also knows who may make each of the capabilities of [`model::scope`]. Change the table in the commit that needs it,
+//! and say why.
+//!
+//! | room | what is in it | may import |
+//! |---|---|---|
+//! | [`error`] | What can go wrong, in the words of the house. Knows no transport. | |
+//! | [`clock`] | The time in microseconds, and new ids. Nobody else asks the system for either. | |
+//! | [`config`] | Settings from flags, environment and file. The only reader of the environment. | `error` |
+//! | [`model`] | What exists: plain data and pure rules. | `error` `clock` |
+//! | [`hint`] | Doorbells: something changed, look again. A hint carries no data. | `model` |
+//! | [`store`] | SQL, and nobody else has any. Each query once, on SQLite and on PostgreSQL. | `model` `error` `clock` |
+//! | [`files`] | Bytes: what an object store holds, uploads on their way in, signed addresses. | `model` `error` `clock` |
+//! | [`timeline`] | A run's log: append to it, read its tail, follow it. | `store` `hint` `model` `error` |
+//! | [`app`] | The use cases: authorise, one unit of change, append events, ring the bell. | `timeline` `store` `files` `hint` `model` `error` `clock` |
+//! | [`agent`] | The loop: a turn of the model, its tool calls, until done, cancelled or out of budget. | `app` `timeline` `model` `error` `clock` `config` |
+//! | [`worker`] | Claims queued runs and has the agent execute them; keeps leases, takes over, reaps. | `agent` `app` `timeline` `store` `hint` `model` `error` `clock` `config` |
+//! | [`graphql`] | The schema. A resolver is a call and a return. | `app` `timeline` `store` `files` `model` `error` |
+//! | [`http`] | Routes, who is asking, GraphQL over HTTP, WebSocket and server-sent events, downloads, health. | `graphql` `app` `files` `hint` `model` `error` `clock` |
+//! | [`cli`] | The command line, a file for each subcommand; it wires the parts. | everything |
+//!
+//! Some doors need a word.
+//!
+//! - `store` and `files` do not know each other. Rows name objects; `app` makes the bytes durable first and the row after.
+//! - `graphql` reads lists straight from `store`, through loaders that hold the viewer. A use case between them would only hand
+//!   the page on. It changes nothing there: changes are `app`'s.
+//! - `worker` asks `store` for what is due across all projects, with the reapers' capability. What it then does is `app`'s again.
+//! - `agent` and `worker` ask `timeline` whether an error means that the lease is lost. They append through the desk of
+//!   [`app::work`].
+//! - `http` asks `hint` to be woken when a token ends, and `files` to stage an upload and to send a download.
+//! - [`graphql`] and [`http`] are one front door, [`agent`] and [`worker`] the other. They never call each other. The API asks by
+//!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
+//!   of its own needs nothing new.
+//!
+//! # Three walks
+//!
+//! *Start a run.* `http` finds out who asks. The mutation calls [`app::run::start`], which opens the project for its owner, finds
+//! or provisions the session, pins the files, and writes the run and its first event in one unit. It rings. The worker claims the
+//! run with a lease; the agent loops, and each step is committed as a whole: the events, the change, the totals. The last
+//! commit holds the event that ends the run and the status that says so.
+//!
+//! *Watch it.* The subscription asks [`timeline`] to follow the run from a cursor. One reader for each run and process reads the
+//! new rows at each ring and shares them among all followers; whoever is behind reads the table until they have caught up. What is
+//! delivered was committed, in order, without a gap, up to the last event.
+//!
+//! *Upload and download.* The transport streams a part into [`files::stage`], where it is measured, hashed and looked at.
+//! [`app::file::upload`] stores the bytes under their final key and then writes the row that shows them. An address to load them
+//! again is signed, names one content, and ends with its time or with the token that asked for it.
+//!
+//! # What is not yours does not exist
+//!
+//! Nothing reads or writes a project's data without a capability of [`model::scope`] in hand: who asks, one project of theirs, the
+//! lease of one run, or the reapers' sweep. The owner is in the SQL of every query. So the answer about somebody else's project
+//! is the answer about one that was never made.
 
 pub mod agent;
 pub mod app;

@@ -1,13 +1,19 @@
 //! The stories: whole-server tests on a real server with a real store, one module each.
 
+mod architecture;
 mod audit;
 mod bad_input;
 mod command_line;
 mod files;
 mod first_run;
+mod licences;
 mod parity;
 mod product_audit;
 mod projects;
+mod relay;
+mod schema;
+mod statements;
 mod store;
 mod support;
+mod tenancy;
 mod world;

@@ -21,6 +21,7 @@ use crate::{
 /// Changing.
 pub struct Mutation;
 
+/// Changing. Each mutation takes one `input` and answers with a payload; its `userErrors` say what the caller can mend.
 #[Object]
 impl Mutation {
     /// Creates a project.

@@ -26,6 +26,7 @@ use crate::{
 /// Reading. What is absent, and what is somebody else's, is null.
 pub struct Query;
 
+/// Reading. What is absent, and what is somebody else's, is null.
 #[Object]
 impl Query {
     /// Who asks.

@@ -17,6 +17,7 @@ use crate::{
 /// Watching.
 pub struct Subscription;
 
+/// Watching, over server-sent events or a WebSocket that speaks graphql-transport-ws.
 #[Subscription]
 impl Subscription {
     /// A run's events after a cursor (from the first when there is none), then live, until the run has ended. Nothing is skipped

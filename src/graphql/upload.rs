@@ -18,6 +18,8 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upload(String);
 
+/// A file sent with the request, as the GraphQL multipart request specification has it: a variable that is `null` in
+/// `operations` and named in `map`.
 #[Scalar(specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
 impl ScalarType for Upload {
     fn parse(value: Value) -> InputValueResult<Self> {

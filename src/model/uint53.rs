@@ -43,6 +43,7 @@ impl From<usize> for UInt53 {
     }
 }
 
+/// A whole number from 0 to 2⁵³ − 1, as a JSON number. Sizes, counters and durations; the unit is in the field's name.
 #[Scalar(name = "UInt53", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259#section-6")]
 impl ScalarType for UInt53 {
     fn parse(value: Value) -> InputValueResult<Self> {

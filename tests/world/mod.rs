@@ -98,6 +98,14 @@ impl World {
             house.stop().await;
         }
     }
+
+    /// Stops the server; what it stood on stays as long as the folder in the answer.
+    pub async fn leave(mut self) -> TempDir {
+        if let Some(house) = self.house.take() {
+            house.stop().await;
+        }
+        self.folder
+    }
 }
 
 /// Somebody with a token.

@@ -1,0 +1,163 @@
+//! What a page costs the database: the same number of statements for 5 rows as for 50, because what many rows ask for is read
+//! at once.
+//!
+//! The SQL driver tells each statement to the log. That log belongs to the whole process, so the count is taken in a process of
+//! its own, in which nothing else runs: the test starts itself again.
+
+use std::{
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::{process::Command, time::timeout};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    layer::{Context, SubscriberExt},
+};
+use workroom::{
+    app::App,
+    http::server::{Policy, Server, bind},
+    store::Store,
+};
+
+use crate::world::{
+    PATIENCE, User, World,
+    crew::{Scripted, calls, says},
+};
+
+/// Set in the process that counts.
+const ALONE: &str = "WORKROOM_TEST_COUNTS_STATEMENTS";
+/// The most statements that a page may cost, authentication included.
+const MOST: usize = 8;
+
+/// A page of runs with what a history shows of each.
+const RUNS: &str = "query($project: ID!, $first: Int!) { project(id: $project) { name runs(first: $first) {
+    nodes { id prompt status usage { totalTokens } artifacts(first: 5) { nodes { id name size mediaType } }
+        project { id name } session { id status } } } } }";
+/// A page of projects, each with its newest runs.
+const PROJECTS: &str = "query($first: Int!) { projects(first: $first, orderBy: { field: NAME, direction: ASC }) {
+    nodes { id name owner { name } runs(first: 3) { totalCount nodes { id status prompt } } } } }";
+/// A page of projects, each with its active session and the last ones.
+const SESSIONS: &str = "query($first: Int!) { projects(first: $first, orderBy: { field: NAME, direction: ASC }) {
+    totalCount nodes { id name session { id status user { name } } } } }";
+/// What runs were given and what they consumed.
+const INPUTS: &str = "query($project: ID!, $first: Int!) { project(id: $project) { runs(first: $first) {
+    nodes { inputs { path sha256 } models { model usage { totalTokens } } rerunOf { id } reruns(first: 2) { nodes { id } }
+        session { user { name } } } } } }";
+
+static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps the text of every statement.
+struct Statements;
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Summary(String);
+        impl tracing::field::Visit for Summary {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "summary" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut summary = Summary(String::new());
+        event.record(&mut summary);
+        STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(summary.0);
+    }
+}
+
+fn taken() -> Vec<String> {
+    std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
+    if std::env::var_os(ALONE).is_some() {
+        return count().await;
+    }
+    let this = std::env::current_exe().expect("this program");
+    let child = Command::new(this)
+        .args(["--exact", "statements::a_page_of_fifty_costs_as_many_statements_as_a_page_of_five", "--nocapture"])
+        .env(ALONE, "1")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(Duration::from_secs(60), child).await.expect("it ends in time").expect("it starts");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+async fn count() {
+    let statements = Statements.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
+    tracing::subscriber::set_global_default(Registry::default().with(statements)).expect("nobody else listens");
+    let world = World::with(|_, crew| {
+        crew.models = vec![Scripted::new("scripted", |turn, _| match turn {
+            0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
+            _ => says("Done."),
+        })];
+    })
+    .await;
+    let amy = world.user("amy").await;
+    let project = furnish(&amy).await;
+    // Without the server and its worker, so that nothing else asks the database.
+    let app = world.house().app().clone();
+    let database = format!("sqlite:{}", world.folder().join("data/workroom.sqlite").display());
+    let _folder = world.leave().await;
+    let store = Store::open(&database.parse().expect("a location")).await.expect("the database opens again");
+    let app = App { store, ..app };
+    let listener = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = format!("http://{}/graphql", listener.local_addr().expect("an address"));
+    let server = Server::start(app.clone(), Policy::default(), listener).expect("the server starts");
+    for (what, query) in [("runs", RUNS), ("projects", PROJECTS), ("sessions", SESSIONS), ("inputs", INPUTS)] {
+        let few = ask(&amy, &address, query, json!({ "project": project, "first": 5 })).await;
+        let many = ask(&amy, &address, query, json!({ "project": project, "first": 50 })).await;
+        assert_eq!(few.len(), many.len(), "{what}: {few:#?}\n{many:#?}");
+        assert!(few.len() > 2 && few.len() <= MOST, "{what}: {few:#?}");
+        println!("a page of {what} costs {} statements", few.len());
+    }
+    server.stop().await;
+    app.store.close().await;
+}
+
+/// Fifty runs in one project, each with an artifact, and fifty more projects, each with a run. Answers with the first project.
+async fn furnish(amy: &User) -> String {
+    let project = amy.project("000").await;
+    let names: Vec<String> = (0..50).map(|number| format!("p{number:02}")).collect();
+    let projects = names.iter().map(|name| async {
+        let other = amy.project(name).await;
+        amy.start_run(&other, name).await;
+    });
+    stream::iter(projects).buffer_unordered(10).collect::<Vec<()>>().await;
+    let runs = (0..50).map(|number| {
+        let project = &project;
+        async move { amy.start_run(project, &format!("Run {number}")).await }
+    });
+    let runs: Vec<String> = stream::iter(runs).buffer_unordered(10).collect().await;
+    for run in &runs {
+        let ended = amy.ended(run).await;
+        assert_eq!(ended["artifacts"]["nodes"].as_array().map(Vec::len), Some(1), "{ended:#}");
+    }
+    project
+}
+
+/// The statements that an operation costs, from the token to the answer.
+async fn ask(amy: &User, address: &str, query: &str, variables: Value) -> Vec<String> {
+    let first = usize::try_from(variables["first"].as_u64().expect("a size")).expect("a size");
+    taken();
+    let request = amy.http.post(address).bearer_auth(amy.secret()).timeout(PATIENCE);
+    let request = request.json(&json!({ "query": query, "variables": variables }));
+    let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    assert!(answer.get("errors").is_none(), "{answer:#}");
+    let nodes = answer.pointer("/data/project/runs/nodes").or_else(|| answer.pointer("/data/projects/nodes"));
+    assert_eq!(nodes.and_then(Value::as_array).map(Vec::len), Some(first), "{answer:#}");
+    // The driver's thread tells its statements when it has read the rows; the answer can be a little before.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut statements = taken();
+    // Opening a connection to the database is no part of a page, and neither is the look at the tokens of all open ones.
+    statements.retain(|statement| !["PRAGMA", "select id from token"].iter().any(|other| statement.contains(other)));
+    statements
+}
