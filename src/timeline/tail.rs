@@ -45,6 +45,19 @@ pub(super) struct Head {
 pub(super) struct Tail {
     ring: Mutex<Ring>,
     head: watch::Sender<Head>,
+    run: RunId,
+    /// Where it is listed until its last follower goes.
+    tails: Arc<Tails>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let mut tails = self.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have begun to follow the run again in this moment, with a tail of their own.
+        if tails.get(&self.run).is_some_and(|tail| tail.strong_count() == 0) {
+            tails.remove(&self.run);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -70,7 +83,12 @@ impl Tail {
         if let Some(tail) = tails.get(&run).and_then(Weak::upgrade) {
             return tail;
         }
-        let tail = Arc::new(Self { ring: Mutex::default(), head: watch::Sender::new(from) });
+        let tail = Arc::new(Self {
+            ring: Mutex::default(),
+            head: watch::Sender::new(from),
+            run,
+            tails: timeline.tails.clone(),
+        });
         tails.insert(run, Arc::downgrade(&tail));
         if !from.ended {
             tokio::spawn(read(timeline.clone(), owner, run, Arc::downgrade(&tail)));
@@ -139,10 +157,6 @@ async fn read(timeline: Timeline, owner: Viewer, run: RunId, tail: Weak<Tail>) {
             }
         }
     }
-    let mut tails = timeline.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if tails.get(&run).is_some_and(|tail| tail.strong_count() == 0) {
-        tails.remove(&run);
-    }
 }
 
 /// Reads the next rows; says whether there may be more at once.
@@ -154,4 +168,40 @@ async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> c
     let more = page.has_next_page;
     tail.push(page.items);
     Ok(more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hint::Hints,
+        model::{id::UserId, user::UserRole},
+        store::{Location, Store},
+    };
+
+    #[tokio::test]
+    async fn the_last_follower_takes_the_tail_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&Location::Sqlite(folder.path().join("rows"))).await.unwrap();
+        let timeline = Timeline::new(store.clone(), Hints::default());
+        let viewer = Viewer::authenticated(UserId::new(), UserRole::User, None);
+        let listed = || timeline.tails.0.lock().unwrap().len();
+        for ended in [true, false] {
+            let run = RunId::new();
+            let follow = || Tail::of(&timeline, viewer, run, Head { sequence: 3, ended });
+            let (one, other) = (follow(), follow());
+            assert!(Arc::ptr_eq(&one, &other), "they share it");
+            drop(one);
+            assert_eq!(listed(), 1);
+            drop(other);
+            // Its reader may hold it for the moment of a look.
+            let gone = async {
+                while listed() > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the tail goes");
+        }
+        store.close().await;
+    }
 }
