@@ -135,14 +135,17 @@ impl Agent<'_> {
         let turns = messages.iter().rev().take_while(|message| !matches!(message, Message::User { .. }));
         let turns = turns.filter(|message| matches!(message, Message::Assistant { .. })).count() as u64;
         let tools = self.tools.iter().map(|tool| tool.spec()).collect();
-        Ok(Progress {
+        let mut progress = Progress {
             tokens: run.usage.total(),
             run,
             conversation: Conversation { messages, tools },
             records: i64::try_from(records.len()).map_err(Error::internal)?,
             turns,
             warned: Vec::new(),
-        })
+        };
+        // What is nearly used up already, the worker before has warned of.
+        progress.warnings(&self.limits);
+        Ok(progress)
     }
 
     /// Turns and calls, until there is an answer or a limit is reached.
