@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{BoolishValueParser, FalseyValueParser},
+};
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
@@ -42,7 +45,8 @@ pub struct Given {
     #[arg(long, env = "WORKROOM_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// For development on one machine: no token is needed, everything belongs to one local user. Loopback only
-    #[arg(long, env = "WORKROOM_DEV", global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, env = "WORKROOM_DEV", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub dev: Option<bool>,
     /// How long a workspace session lives when nothing is said, as in `12h` [default: 12h]
     #[arg(long, env = "WORKROOM_SESSION_TTL", global = true, value_name = "TIME")]
@@ -72,21 +76,14 @@ pub struct Given {
 #[derive(Args, Clone, Debug)]
 pub struct DemoFlags {
     /// Leave when the story is told, instead of serving on
-    #[arg(long, env = "DEMO_ONCE", num_args = 0..=1, default_missing_value = "1", default_value = "", hide_default_value = true)]
-    pub once: String,
+    #[arg(long, env = "DEMO_ONCE", value_parser = FalseyValueParser::new())]
+    pub once: bool,
     /// How long the agent rests before each turn, so that a person can watch
     #[arg(long, default_value = "500ms", value_name = "TIME")]
     pub pace: humantime::Duration,
     /// The documents to upload
     #[arg(long, default_value = "fixtures/documents", value_name = "FOLDER")]
     pub documents: PathBuf,
-}
-
-impl DemoFlags {
-    /// Leave when the story is told.
-    pub fn is_once(&self) -> bool {
-        !matches!(self.once.as_str(), "" | "0" | "false")
-    }
 }
 
 /// How log lines are written.
@@ -157,18 +154,12 @@ impl Settings {
         let data = given.data.or(file.data).unwrap_or_else(|| "data".into());
         let listen = given.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], 4000).into());
         let dev = given.dev.or(file.dev).unwrap_or(false);
-        if dev && !listen.ip().is_loopback() {
-            return Err(Error::new(
-                Kind::Denied,
-                format!("In development mode everybody is let in, so it listens on loopback only, not on {listen}."),
-            ));
-        }
         let session_ttl = duration("session-ttl", given.session_ttl.or(file.session_ttl), "12h")?;
         let session_ttl_max = duration("session-ttl-max", given.session_ttl_max.or(file.session_ttl_max), "7d")?;
         if session_ttl > session_ttl_max {
             return Err(Error::invalid("`session-ttl` is longer than `session-ttl-max`."));
         }
-        Ok(Self {
+        let settings = Self {
             database_url: given
                 .database_url
                 .or(file.database_url)
@@ -189,7 +180,20 @@ impl Settings {
             dev,
             session_ttl,
             session_ttl_max,
-        })
+        };
+        if settings.dev { settings.in_development() } else { Ok(settings) }
+    }
+
+    /// The same in development mode, which lets everybody in and so stays on this machine.
+    pub fn in_development(self) -> Result<Self> {
+        let listen = self.listen;
+        if !listen.ip().is_loopback() {
+            return Err(Error::new(
+                Kind::Denied,
+                format!("In development mode everybody is let in, so it listens on loopback only, not on {listen}."),
+            ));
+        }
+        Ok(Self { dev: true, ..self })
     }
 }
 

@@ -91,7 +91,8 @@ async fn entry<E: Executor, G: Gate>(
     payload: web::Payload,
 ) -> HttpResponse {
     let id = request_id(http.headers());
-    let span = tracing::info_span!("graphql", request_id = id);
+    // Of the highest level, so that it is there whichever lines are written: each carries the request's id.
+    let span = tracing::error_span!("graphql", request_id = id);
     let answer = async {
         if !endpoint.origins.answers(&http) {
             let message = "This server does not answer for that host.";
