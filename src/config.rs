@@ -165,8 +165,11 @@ impl Settings {
                 .or(file.database_url)
                 .unwrap_or_else(|| format!("sqlite:{}", data.join("workroom.sqlite").display())),
             files_url: given.files_url.or(file.files_url).unwrap_or_else(|| data.join("files").display().to_string()),
-            public_url: given.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned()),
-            allow_origin: if given.allow_origin.is_empty() { file.allow_origin } else { given.allow_origin },
+            public_url: given.public_url.or(file.public_url).map(public_url).transpose()?,
+            allow_origin: if given.allow_origin.is_empty() { file.allow_origin } else { given.allow_origin }
+                .iter()
+                .map(|text| origin(text))
+                .collect::<Result<_>>()?,
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| "info".into()),
             max_runs: at_least_one("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8))?,
@@ -195,6 +198,28 @@ impl Settings {
         }
         Ok(Self { dev: true, ..self })
     }
+}
+
+/// Reads the address by which clients reach this server.
+fn public_url(text: String) -> Result<String> {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if authority.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#', ' '])) {
+        return Err(Error::invalid(format!(
+            "`public-url` is an address such as `https://workroom.example`, not `{text}`."
+        )));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Reads an origin and writes it as browsers send it. One that no browser sends would let nobody in, without a word.
+fn origin(text: &str) -> Result<String> {
+    let authority = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, authority)| authority);
+    if authority.is_none_or(|authority| authority.is_empty() || authority.contains(['/', '?', '#', '*', ' '])) {
+        return Err(Error::invalid(format!(
+            "`allow-origin` is an origin such as `https://app.example`, without a path, not `{text}`."
+        )));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 fn read_file(path: &Path) -> Result<Given> {

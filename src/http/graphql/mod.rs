@@ -10,7 +10,7 @@
 //!   [`crate::graphql::limits`];
 //! - `execute`: time limit and panics;
 //! - [`answer`]: codes, masking, JSON, status;
-//! - `sse`, `websocket`: answers in many pieces;
+//! - `sse`, `websocket`, `frames`: answers in many pieces;
 //! - [`stall`]: what the server around this needs, so that a client that reads nothing holds no connection.
 //!
 //! Queries may come by GET, everything else by POST. A body is `application/json`, which no page of a foreign origin can
@@ -19,6 +19,7 @@
 pub mod answer;
 mod body;
 mod execute;
+mod frames;
 pub mod gate;
 mod multipart;
 mod negotiate;
