@@ -53,8 +53,6 @@ pub enum Detail {
     },
     /// The run has ended, and what has ended does not change.
     RunEnded,
-    /// A limit on how much a caller may have.
-    Quota,
 }
 
 /// Something that went wrong.

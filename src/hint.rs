@@ -21,8 +21,6 @@ pub enum Topic {
     Queue,
     /// A running run may have been asked to stop.
     Cancellations,
-    /// A token may have been revoked.
-    Tokens,
 }
 
 /// All doorbells of this process. Cheap to clone.

@@ -14,17 +14,17 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::work::{Desk, Step},
-    clock,
     config::RunLimits,
     error::{Error, Kind, Result},
     model::{
         event::{
-            AgentMessage, Budget, BudgetWarning, EventBody, RunCancelled, RunCompleted, RunFailed, ToolCalled,
-            ToolReturned, UsageRecorded,
+            AgentMessage, Budget, BudgetWarning, EventBody, Notice, NoticeLevel, RunCancelled, RunCompleted, RunFailed,
+            ToolCalled, ToolReturned, UsageRecorded,
         },
         run::{CancelledBy, Run, RunFailure, TokenUsage},
     },
@@ -80,6 +80,9 @@ struct Progress {
     conversation: Conversation,
     /// Records written up to now.
     records: i64,
+    /// How long earlier workers worked at it, in milliseconds; the time in between does not count.
+    worked_before: u64,
+    since: Instant,
     turns: u64,
     tokens: u64,
     warned: Vec<Budget>,
@@ -92,8 +95,13 @@ impl Agent<'_> {
     /// taken up again.
     pub async fn work(&self) -> Result<End> {
         let Some(run) = self.desk.run().await? else { return Err(crate::timeline::append::lost()) };
+        if run.cancel_requested_at.is_some() {
+            self.desk.finish(self.cancellation().await?).await?;
+            return Ok(End::Finished);
+        }
         let mut progress = self.take_up(run).await?;
-        let time_left = self.time_left(&progress.run);
+        self.note_interrupted(&progress).await?;
+        let time_left = self.limits.wall_time.saturating_sub(Duration::from_millis(progress.worked_before));
         let verdict = tokio::select! {
             biased;
             () = self.stopped.cancelled() => return Ok(End::Stopped),
@@ -129,8 +137,11 @@ impl Agent<'_> {
         let files = self.desk.inputs().await?.into_iter().map(|input| input.path).collect();
         messages.push(Message::User { text: run.prompt.clone(), files });
         let records = self.desk.turns().await?;
+        let mut worked_before = 0;
         for record in &records {
-            messages.push(serde_json::from_str(record).map_err(Error::internal)?);
+            let Record { message, worked_ms } = serde_json::from_str(record).map_err(Error::internal)?;
+            messages.push(message);
+            worked_before = worked_ms;
         }
         let turns = messages.iter().rev().take_while(|message| !matches!(message, Message::User { .. }));
         let turns = turns.filter(|message| matches!(message, Message::Assistant { .. })).count() as u64;
@@ -141,8 +152,23 @@ impl Agent<'_> {
             conversation: Conversation { messages, tools },
             records: i64::try_from(records.len()).map_err(Error::internal)?,
             turns,
+            worked_before,
+            since: Instant::now(),
             warned: Vec::new(),
         })
+    }
+
+    /// Tells the timeline which calls were cut short when the worker before stopped: they are made once more. What a call
+    /// changes is committed with its result, so one that has no result has changed nothing.
+    async fn note_interrupted(&self, progress: &Progress) -> Result<()> {
+        let Open::Calls(calls) = progress.open_calls() else { return Ok(()) };
+        let ids: Vec<_> = calls.iter().map(|call| call.id.as_str()).collect();
+        if progress.records == 0 || ids.is_empty() {
+            return Ok(());
+        }
+        let text = format!("Interrupted when the worker before stopped, and made once more: {}.", ids.join(", "));
+        let events = vec![Notice { level: NoticeLevel::Info, text }.into()];
+        self.desk.commit(Step { events, ..Step::default() }).await
     }
 
     /// Turns and calls, until there is an answer or a limit is reached.
@@ -206,7 +232,7 @@ impl Agent<'_> {
                 Err(error) => return Err(error),
             },
         };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).into();
+        let duration_ms = millis(started.elapsed()).into();
         let Outcome { output, is_error, effect, mut events } = outcome;
         events.push(
             ToolReturned { call_id: call.id.clone(), tool: call.tool, output: output.clone(), is_error, duration_ms }
@@ -218,7 +244,8 @@ impl Agent<'_> {
 
     /// Commits a step with its message, and then counts the message as said.
     async fn commit(&self, progress: &mut Progress, message: Message, mut step: Step) -> Result<()> {
-        let record = serde_json::to_string(&message).map_err(Error::internal)?;
+        let worked_ms = progress.worked_before + millis(progress.since.elapsed());
+        let record = serde_json::to_string(&RecordRef { message: &message, worked_ms }).map_err(Error::internal)?;
         step.turn = Some((progress.records, record));
         self.desk.commit(step).await?;
         progress.records += 1;
@@ -230,12 +257,6 @@ impl Agent<'_> {
         let run = self.desk.run().await?;
         let by = run.and_then(|run| run.cancel_requested_by).unwrap_or(CancelledBy::User);
         Ok(RunCancelled { by }.into())
-    }
-
-    /// What is left of the run's time, over all its workers.
-    fn time_left(&self, run: &Run) -> Duration {
-        let used = run.started_at.map_or(0, |start| clock::millis_between(start, clock::now()));
-        self.limits.wall_time.saturating_sub(Duration::from_millis(used))
     }
 }
 
@@ -276,6 +297,25 @@ impl Progress {
         }
         warnings
     }
+}
+
+/// What is kept of a step, for another worker to go on from.
+#[derive(Deserialize)]
+struct Record {
+    message: Message,
+    /// How long was worked at the run up to here, over all workers.
+    worked_ms: u64,
+}
+
+/// A [`Record`] on its way out.
+#[derive(Serialize)]
+struct RecordRef<'a> {
+    message: &'a Message,
+    worked_ms: u64,
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn shortened(text: &str) -> String {

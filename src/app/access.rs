@@ -13,7 +13,6 @@ use super::App;
 use crate::{
     clock,
     error::{Error, Kind, Result},
-    hint::Topic,
     model::{
         id::TokenId,
         scope::Viewer,
@@ -107,11 +106,6 @@ pub async fn list_tokens(store: &Store) -> Result<Vec<Token>> {
 pub async fn revoke_token(store: &Store, id: TokenId) -> Result<()> {
     let revoked = store.write(move |tx| token::revoke(tx, id, clock::now()).boxed()).await?;
     if revoked { Ok(()) } else { Err(Error::not_found("token that could be revoked")) }
-}
-
-/// Tells who holds connections open that a token was revoked in this process.
-pub fn announce_revocation(app: &App) {
-    app.hints.ring(Topic::Tokens);
 }
 
 fn hash(token: &str) -> Vec<u8> {

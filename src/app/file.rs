@@ -6,12 +6,7 @@ use super::{App, open};
 use crate::{
     clock,
     error::{Detail, Error, Kind, Result},
-    files::{
-        Location, NewObject,
-        format::{self, TAKEN},
-        signature::Grant,
-        stage::Staged,
-    },
+    files::{Location, NewObject, format::TAKEN, signature::Grant, stage::Staged},
     model::{
         file::{self, File, FileArea, FileVersion},
         id::{ProjectId, VersionId},
@@ -57,8 +52,7 @@ pub async fn destination(
 pub async fn upload(app: &App, to: &Destination, staged: &Staged) -> Result<File> {
     let (scope, name) = (to.scope, staged.name());
     let path = path_of(to, name).map_err(|error| error.with(Detail::File { expected: TAKEN, detected: None }))?;
-    let bytes = staged.bytes().await?;
-    let media_type = format::check(name, &bytes)?;
+    let (bytes, media_type) = staged.checked().await?;
     let version = app.files.put(&scope, FileArea::Drive, NewObject { name, media_type, bytes }).await?;
     let original_name = name.to_owned();
     app.store

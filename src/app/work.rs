@@ -15,10 +15,10 @@ use crate::{
     hint::Topic,
     model::{
         artifact::Artifact,
-        event::{ArtifactCreated, EventBody, FileWritten},
+        event::{ArtifactCreated, Event, EventBody, FileWritten, RunEventType},
         file::{self, File, FileArea, FileVersion, PinnedFile},
-        id::{ArtifactId, RunId},
-        page::{PageRequest, Take},
+        id::ArtifactId,
+        page::{Key, PageRequest, Take},
         run::{Run, TokenUsage},
         scope::{RunLease, Viewer},
         user::UserRole,
@@ -87,6 +87,17 @@ impl Desk {
         lease::run_of(&mut self.app.store.read().await?, &self.lease).await
     }
 
+    /// How often in a row the run was taken up without a step in between, up to now; at most `most`.
+    pub async fn fruitless_attempts(&self, most: usize) -> Result<usize> {
+        let size = i64::try_from(most).map_err(Error::internal)?;
+        let request = PageRequest { size, after: None, before: None, take: Take::Last };
+        let mut conn = self.app.store.read().await?;
+        let page = store::event::page(&mut conn, &self.owner(), self.lease.run_id(), None, &request).await?;
+        let taken_up =
+            |event: &&Event| matches!(event.body.kind(), RunEventType::RunStarted | RunEventType::RunResumed);
+        Ok(page.items.iter().rev().take_while(taken_up).count())
+    }
+
     /// The session's earlier prompts with their answers, oldest first.
     pub async fn earlier(&self, run: &Run, most: i64) -> Result<Vec<Run>> {
         let mut conn = self.app.store.read().await?;
@@ -114,12 +125,15 @@ impl Desk {
     /// The files of an area below `directory` (all of them when it is empty), by path, and whether there are more.
     pub async fn list(&self, area: FileArea, directory: &str) -> Result<(Vec<File>, bool)> {
         let mut conn = self.app.store.read().await?;
-        let request = PageRequest { size: MAX_LISTED, after: None, before: None, take: Take::First };
+        let directory = directory.trim_matches('/');
+        // Paths below `a` are those between `a/` and `a0`: `0` is the character after `/`.
+        let bound = |end: char| {
+            (!directory.is_empty()).then(|| Key { sort: format!("{directory}{end}"), id: uuid::Uuid::nil() })
+        };
+        let request = PageRequest { size: MAX_LISTED, after: bound('/'), before: bound('0'), take: Take::First };
         let project = self.lease.scope().project_id();
         let page = store::file::page(&mut conn, &self.owner(), project, area, &request).await?;
-        let prefix = format!("{}/", directory.trim_matches('/'));
-        let files = page.items.into_iter().filter(|file| prefix == "/" || file.path.starts_with(&prefix)).collect();
-        Ok((files, page.has_next_page))
+        Ok((page.items, page.has_next_page))
     }
 
     /// A file's content. A file that the run was given reads as it was then, whatever stands there now.
@@ -241,9 +255,4 @@ impl Effect {
             Self::Output(artifact) => ArtifactCreated { artifact_id: artifact.id, name: artifact.name.clone() }.into(),
         }
     }
-}
-
-/// The bell to ring for a run whose lease moved.
-pub fn ring(app: &App, run: RunId) {
-    app.hints.ring(Topic::Run(run));
 }

@@ -90,11 +90,14 @@ impl Files {
 
     /// Writes a new object and says what it is. Nothing shows it until a row names it.
     pub async fn put(&self, scope: &ProjectScope, area: FileArea, new: NewObject<'_>) -> Result<FileVersion> {
+        let bytes = new.bytes.clone();
+        // Off the thread that serves others: sixteen MiB take a while.
+        let digest = tokio::task::spawn_blocking(move || Sha256::digest(&bytes)).await.map_err(Error::internal)?;
         let version = FileVersion {
             version_id: VersionId::new(),
             object_name: object_name(new.name),
             size: UInt53::from(new.bytes.len()),
-            sha256: hex::encode(Sha256::digest(&new.bytes)),
+            sha256: hex::encode(digest),
             media_type: new.media_type.to_owned(),
         };
         let key = Location { project_id: scope.project_id(), area, version: &version }.key();
@@ -109,13 +112,13 @@ impl Files {
         if end == 0 {
             return Ok(Bytes::new());
         }
-        self.objects.get_range(&location.key(), 0..end).await.map_err(Error::unavailable)
+        self.objects.get_range(&location.key(), 0..end).await.map_err(unreadable)
     }
 
     /// A content as a stream.
     pub async fn stream(&self, location: &Location<'_>) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let found = self.objects.get(&location.key()).await.map_err(Error::unavailable)?;
-        Ok(found.into_stream().map(|chunk| chunk.map_err(Error::unavailable)).boxed())
+        let found = self.objects.get(&location.key()).await.map_err(unreadable)?;
+        Ok(found.into_stream().map(|chunk| chunk.map_err(unreadable)).boxed())
     }
 
     /// Answers when the store does.
@@ -124,6 +127,14 @@ impl Files {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(Error::unavailable(error)),
         }
+    }
+}
+
+/// A row without its bytes is a fault of ours, which trying again does not mend; anything else may pass.
+fn unreadable(error: object_store::Error) -> Error {
+    match error {
+        object_store::Error::NotFound { .. } => Error::internal(error),
+        other => Error::unavailable(other),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use super::Files;
+use super::{Files, format};
 use crate::error::{Error, Result};
 
 /// An upload on its way; its bytes go when it is dropped.
@@ -56,16 +56,16 @@ impl Staged {
         self.size
     }
 
-    /// The bytes.
-    pub async fn bytes(&self) -> Result<Bytes> {
+    /// The bytes with their media type, or why they are not taken. Read and checked off the thread that serves others.
+    pub async fn checked(&self) -> Result<(Bytes, &'static str)> {
         let mut file = self.file.try_clone().map_err(Error::unavailable)?;
-        let read = move || -> std::io::Result<Vec<u8>> {
+        let name = self.name.clone();
+        let check = move || {
             let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
+            file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(Error::unavailable)?;
+            let media_type = format::check(&name, &bytes)?;
+            Ok((Bytes::from(bytes), media_type))
         };
-        let bytes = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
-        bytes.map(Bytes::from).map_err(Error::unavailable)
+        tokio::task::spawn_blocking(check).await.map_err(Error::internal)?
     }
 }

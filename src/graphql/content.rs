@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object, Result};
 
-use super::access::Access;
+use super::{access::Access, paging};
 use crate::{app::file, files::Location, model::uint53::UInt53};
 
 /// A content, under the name that a browser saves it by.
@@ -30,6 +30,7 @@ impl Content<'_> {
     }
 
     /// The first bytes as text, cut at a character; null if they are not text in UTF-8.
+    #[graphql(complexity = "paging::weight(max_bytes)")]
     async fn text(
         &self,
         ctx: &Context<'_>,

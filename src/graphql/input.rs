@@ -1,19 +1,22 @@
 //! What mutations take and answer.
 
-use async_graphql::{InputObject, SimpleObject};
+use async_graphql::{InputObject, Object, SimpleObject};
 
 use super::{
     object::{Obj, Rows},
     upload::Upload,
     user_error::UserError,
 };
-use crate::model::{
-    file::File,
-    id::{FileId, ProjectId, RunId, SessionId},
-    project::Project,
-    run::{IfBusy, Run},
-    session::WorkspaceSession,
-    uint53::UInt53,
+use crate::{
+    error::Error,
+    model::{
+        file::File,
+        id::{FileId, ProjectId, RunId, SessionId},
+        project::Project,
+        run::{IfBusy, Run},
+        session::WorkspaceSession,
+        uint53::UInt53,
+    },
 };
 
 /// What `createProject` takes.
@@ -191,10 +194,23 @@ pub struct UploadFilesPayload {
 }
 
 /// What became of one uploaded file.
-#[derive(SimpleObject)]
-pub struct UploadResult {
-    /// The file, in place of what stood at its path.
-    pub file: Option<Obj<File>>,
+pub struct UploadResult(pub Result<File, Error>);
+
+/// What became of one uploaded file.
+#[Object]
+impl UploadResult {
+    /// The file, in place of what stood at its path. If it could not be kept for a reason that is not the caller's, this is null
+    /// with an error of its own, and the other files are not touched by that.
+    async fn file(&self) -> async_graphql::Result<Option<Obj<&File>>> {
+        match &self.0 {
+            Ok(file) => Ok(Some(Obj(file))),
+            Err(error) if UserError::of(error).is_some() => Ok(None),
+            Err(error) => Err(error.clone().into()),
+        }
+    }
+
     /// What the caller can mend; then nothing of this file was kept.
-    pub user_errors: Rows<UserError>,
+    async fn user_errors(&self) -> Rows<UserError> {
+        self.0.as_ref().err().and_then(UserError::of).into_iter().collect()
+    }
 }

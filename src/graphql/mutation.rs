@@ -133,8 +133,7 @@ impl Mutation {
                 }
                 _ => error,
             });
-            let (file, user_errors) = settle(uploaded)?;
-            results.push(UploadResult { file: file.map(Obj), user_errors });
+            results.push(UploadResult(uploaded));
         }
         Ok(Obj(UploadFilesPayload { results: Rows(results), user_errors }))
     }

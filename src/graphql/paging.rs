@@ -17,6 +17,16 @@ pub(super) fn connection<N>(
     Connection::new(edges, info, total)
 }
 
+/// What a text costs: one for each KiB, so that no answer holds much more than ten MiB of them.
+pub(super) fn weight(max_bytes: i32) -> usize {
+    1 + usize::try_from(max_bytes).unwrap_or_default() / 1024
+}
+
+/// What a batch of events costs, whose size nobody knows beforehand: as much as a page of a hundred.
+pub(super) fn batch(child: usize) -> usize {
+    cost(Some(100), None, child)
+}
+
 /// What a connection costs: its page size times what each item costs. A size outside the bounds is refused later, and counts
 /// here as what it says, so that the refusal comes before any work.
 pub(super) fn cost(first: Option<i32>, last: Option<i32>, child: usize) -> usize {

@@ -7,6 +7,7 @@ use super::{
     access::Access,
     event::RunEvent,
     object::{Obj, Rows},
+    paging,
 };
 use crate::{
     error::Error,
@@ -35,7 +36,6 @@ impl Subscription {
         >,
     ) -> Result<impl Stream<Item = Result<Obj<RunEventBatch>>> + use<>> {
         let after = after.map_or(Ok(0), |cursor| page::sequence(&cursor)).map_err(|error| error.at(["after"]))?;
-        // Read afresh, not through a loader: it must be committed now.
         let run = ctx.loader()?.load_one(run_id).await?.ok_or_else(|| Error::not_found(RunId::NOUN))?;
         let batches = ctx.app()?.timeline.follow(ctx.viewer()?, run, after, types)?;
         Ok(batches.map(move |batch| Ok(Obj(RunEventBatch { run_id, batch: batch? }))))
@@ -52,6 +52,7 @@ pub struct RunEventBatch {
 #[Object]
 impl RunEventBatch {
     /// At least one, oldest first; at most 500, and 64 KiB unless the first alone is larger.
+    #[graphql(complexity = "paging::batch(child_complexity)")]
     async fn events(&self) -> Rows<RunEvent> {
         self.batch.events.iter().cloned().map(RunEvent::from).collect()
     }

@@ -40,8 +40,6 @@ pub enum UserErrorCode {
     Invalid,
     /// It is not there, or it is somebody else's.
     NotFound,
-    /// The caller has as much of it as they may have.
-    QuotaExceeded,
     /// The run has ended, and what has ended does not change.
     RunEnded,
 }
@@ -90,7 +88,7 @@ pub struct IdempotencyConflictError {
 
 impl UserError {
     /// The error as data, if it is one that the caller can mend.
-    fn of(error: &Error) -> Option<Self> {
+    pub(super) fn of(error: &Error) -> Option<Self> {
         let message = error.message().to_owned();
         let path = (!error.path().is_empty()).then(|| error.path().iter().map(ToString::to_string).collect());
         let code = match (error.detail(), error.kind()) {
@@ -112,7 +110,6 @@ impl UserError {
                 }));
             }
             (Some(Detail::RunEnded), _) => UserErrorCode::RunEnded,
-            (Some(Detail::Quota), _) => UserErrorCode::QuotaExceeded,
             (None, Kind::NotFound) => UserErrorCode::NotFound,
             (None, Kind::Conflict) => UserErrorCode::Conflict,
             (None, Kind::Invalid) => UserErrorCode::Invalid,

@@ -1,7 +1,7 @@
 //! The product's gate: tokens, and where uploads are kept.
 //!
 //! Whoever holds a connection open is told within a second when its token has ended, in whichever process it was revoked: one
-//! look at the database for all open connections, twice a second and at a ring.
+//! look at the database for all open connections, twice a second.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,6 @@ use crate::{
     error::{Detail, Error, Kind, Result},
     files::{format::TAKEN, stage::Staged},
     graphql,
-    hint::Topic,
     model::{id::TokenId, scope::Viewer},
 };
 
@@ -56,11 +55,9 @@ impl ProductGate {
 
     /// Tells open connections when their tokens end, until the server stops.
     pub(super) async fn watch_tokens(self, stop: CancellationToken) {
-        let mut bell = self.app.hints.listen(Topic::Tokens);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = bell.heard() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
             let tokens: Vec<TokenId> = {

@@ -112,7 +112,7 @@ impl<K> PageRequest<K> {
 /// The key of a row in a sorted list: what it is sorted by, then its id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The sort value: text as it is, numbers and times as fixed-width decimal.
+    /// The sort value: text as it is, a time as microseconds since 1970 in decimal; the store reads it back.
     pub sort: String,
     /// Breaks ties.
     pub id: Uuid,

@@ -52,16 +52,6 @@ pub enum SessionEndReason {
     TtlExpired,
 }
 
-impl SessionEndReason {
-    /// The reason in a sentence, for the runs that the end cancels.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::RevokedByUser => "Its workspace session was revoked by the user.",
-            Self::TtlExpired => "Its workspace session reached the end of its time.",
-        }
-    }
-}
-
 impl WorkspaceSession {
     /// The session as it is at `now`: one whose time is up reads as ended, before anything has written so.
     pub fn seen_at(mut self, now: DateTime<Utc>) -> Self {

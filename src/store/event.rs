@@ -110,6 +110,31 @@ pub async fn page(
     })
 }
 
+/// How much is read at once: so many rows, and no further than the row at which the bodies reach so many characters.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Rows at the most.
+    pub rows: i64,
+    /// Characters of JSON; the first row is read however large it is.
+    pub bytes: i64,
+}
+
+/// The events after a sequence, oldest first, as many as the span allows.
+pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, span: Span) -> Result<Vec<Event>> {
+    let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(
+        "select run_id, sequence, at, kind, body from (
+            select run_id, sequence, at, kind, body, length(body) as size, sum(length(body)) over (order by sequence) as total
+            from (
+                select run_id, sequence, at, kind, body from run_event
+                where run_id = $1 and sequence > $2 and exists (select 1 from run where id = $1 and user_id = $3)
+                order by sequence limit $4
+            ) as next
+        ) as measured
+        where total - size < $5 order by sequence")
+        .bind(run).bind(after).bind(viewer.user_id()).bind(span.rows).bind(span.bytes).fetch_all(c).await)?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
 /// How many events a run has of these types.
 pub async fn count(conn: &mut Conn, viewer: &Viewer, run: RunId, types: Option<&[RunEventType]>) -> Result<u64> {
     let count: i64 = sql!(conn, c => {

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Kind, Result},
     model::{
         id::{ProjectId, RunId, UserId},
-        run::{Run, RunFailure, RunStatus, TokenUsage},
+        run::{Run, RunFailure, RunStatus, TokenUsage, Transition},
         scope::{RunLease, Sweep},
     },
 };
@@ -48,12 +48,15 @@ impl From<Granted> for RunLease {
 /// looked at, so that they are executed in the order in which they were asked for. Workers that claim at once get different
 /// runs; `None` means that there is nothing to claim, or that what there is is being claimed or stopped just now.
 pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let running = RunStatus::Queued.after(Transition::Start)?;
     let statement = AssertSqlSafe(format!(
-        "update run set status = 'RUNNING', started_at = $1, lease_holder = $2, lease_counter = 0,
+        "update run set status = $3, started_at = $1, lease_holder = $2, lease_counter = 0,
         lease_generation = lease_generation + 1
         where status = 'QUEUED' and id = (
             select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
                 select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
+            and exists (
+                select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > $1)
             and not exists (
                 select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
                 and older.status in ('QUEUED', 'RUNNING') and older.id < queued.id)
@@ -62,7 +65,7 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
         dialect::skip_locked(tx)
     ));
     let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => sqlx::query_as(statement)
-        .bind(now).bind(worker).fetch_optional(c).await);
+        .bind(now).bind(worker).bind(running).fetch_optional(c).await);
     match claimed {
         // Another worker was quicker with a run of the same project.
         Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {

@@ -45,9 +45,9 @@ pub async fn resume(
 ) -> Result<Option<RunLease>> {
     let Some(lease) = lease::take_over(tx, sweep, seen, worker).await? else { return Ok(None) };
     let reason = if seen.free {
-        "The worker before was shut down and handed the run back."
+        "The worker before handed the run back."
     } else {
-        "The worker before went silent."
+        "The worker before stopped without handing the run back."
     };
     append(tx, &lease, now, &[RunResumed { reason: reason.into(), worker: worker.to_owned() }.into()]).await?;
     Ok(Some(lease))

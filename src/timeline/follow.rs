@@ -1,6 +1,6 @@
 //! Following a timeline: what is there already, then what comes, without a seam.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
@@ -13,19 +13,18 @@ use crate::{
     error::{Error, Result},
     model::{
         event::{Event, RunEventType},
-        page::{PageRequest, Take},
         run::Run,
         scope::Viewer,
     },
-    store::event,
+    store::event::{self, Span},
 };
 
 /// Events in a batch at the most.
 const BATCH_EVENTS: usize = 500;
 /// Bytes of bodies in a batch at the most, unless its first event alone is larger.
 const BATCH_BYTES: usize = 64 << 10;
-/// Rows that a follower reads at once when it is behind.
-const ROWS: i64 = 128;
+/// What a follower reads at once when it is behind.
+const READ: Span = Span { rows: 128, bytes: 256 << 10 };
 
 /// Some events in a row, as they were there when the follower looked.
 #[derive(Clone, Debug)]
@@ -45,6 +44,8 @@ struct Follower {
     head: watch::Receiver<Head>,
     /// Delivered up to here.
     at: i64,
+    /// Read and not delivered yet: what did not fit into the batch before.
+    backlog: VecDeque<Arc<Event>>,
 }
 
 impl Timeline {
@@ -67,7 +68,8 @@ impl Timeline {
         }
         let tail = Tail::of(self, viewer, run.id, Head { sequence: last, ended: run.status.is_ended() });
         let head = tail.head();
-        let follower = Follower { timeline: self.clone(), viewer, run, types, tail, head, at: after };
+        let follower =
+            Follower { timeline: self.clone(), viewer, run, types, tail, head, at: after, backlog: VecDeque::new() };
         Ok(stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
             match follower.next().await {
@@ -83,49 +85,45 @@ impl Follower {
     /// The next batch with something in it, or `None` after the end.
     async fn next(&mut self) -> Result<Option<Batch>> {
         loop {
-            let here = *self.head.borrow_and_update();
-            let events = match self.tail.take(self.at, BATCH_EVENTS) {
-                Taken::Events(events) => events,
-                Taken::Behind => self.read().await?,
-                Taken::Nothing if here.ended => return Ok(None),
-                Taken::Nothing => {
-                    // The tail lives as long as its followers, so this fails only when the process ends.
-                    self.head.changed().await.map_err(Error::unavailable)?;
-                    continue;
-                }
-            };
-            if let Some(batch) = self.batch(events) {
+            if let Some(batch) = self.batch() {
                 return Ok(Some(batch));
+            }
+            let here = *self.head.borrow_and_update();
+            match self.tail.take(self.at, BATCH_EVENTS) {
+                Taken::Events(events) => self.backlog = events.into(),
+                Taken::Behind => self.backlog = self.read().await?,
+                Taken::Nothing if here.ended => return Ok(None),
+                // The tail lives as long as its followers, so this fails only when the process ends.
+                Taken::Nothing => self.head.changed().await.map_err(Error::unavailable)?,
             }
         }
     }
 
-    async fn read(&self) -> Result<Vec<Arc<Event>>> {
-        let request = PageRequest { size: ROWS, after: Some(self.at), before: None, take: Take::First };
+    async fn read(&self) -> Result<VecDeque<Arc<Event>>> {
         let mut conn = self.timeline.store.read().await?;
-        let page = event::page(&mut conn, &self.viewer, self.run.id, None, &request).await?;
-        if page.items.is_empty() {
+        let events = event::after(&mut conn, &self.viewer, self.run.id, self.at, READ).await?;
+        if events.is_empty() {
             // Its rows are gone although the run had them: the project is being deleted.
             return Err(Error::not_found("run"));
         }
-        Ok(page.items.into_iter().map(Arc::new).collect())
+        Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    /// Moves on over as many events as fit in a batch; `None` if none of them was asked for.
-    fn batch(&mut self, events: Vec<Arc<Event>>) -> Option<Batch> {
+    /// Moves on over as many events of the backlog as fit in a batch; `None` if none of them was asked for.
+    fn batch(&mut self) -> Option<Batch> {
         let mut shown = Vec::new();
         let mut bytes = 0;
-        for event in events {
-            if !self.asks_for(&event) {
-                self.at = event.sequence.get();
-                continue;
-            }
-            bytes += event.size;
-            if bytes > BATCH_BYTES && !shown.is_empty() {
+        while let Some(event) = self.backlog.pop_front() {
+            let wanted = self.asks_for(&event);
+            if wanted && bytes + event.size > BATCH_BYTES && !shown.is_empty() {
+                self.backlog.push_front(event);
                 break;
             }
             self.at = event.sequence.get();
-            shown.push(event);
+            if wanted {
+                bytes += event.size;
+                shown.push(event);
+            }
         }
         (!shown.is_empty()).then_some(Batch { events: shown, end: self.at })
     }

@@ -15,19 +15,14 @@ use tokio::sync::watch;
 use super::Timeline;
 use crate::{
     hint::Topic,
-    model::{
-        event::Event,
-        id::RunId,
-        page::{PageRequest, Take},
-        scope::Viewer,
-    },
-    store::event,
+    model::{event::Event, id::RunId, scope::Viewer},
+    store::event::{self, Span},
 };
 
 /// Bytes of bodies that the ring holds at the most; the newest event is always there.
 const RING_BYTES: usize = 256 << 10;
-/// Rows read at once.
-const ROWS: i64 = 500;
+/// What is read at once.
+const READ: Span = Span { rows: 500, bytes: RING_BYTES as i64 };
 /// The slow look, for changes whose bell rang in another process.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 
@@ -43,6 +38,8 @@ pub(super) struct Head {
 }
 
 pub(super) struct Tail {
+    run: RunId,
+    tails: Arc<Tails>,
     ring: Mutex<Ring>,
     head: watch::Sender<Head>,
 }
@@ -70,7 +67,12 @@ impl Tail {
         if let Some(tail) = tails.get(&run).and_then(Weak::upgrade) {
             return tail;
         }
-        let tail = Arc::new(Self { ring: Mutex::default(), head: watch::Sender::new(from) });
+        let tail = Arc::new(Self {
+            run,
+            tails: timeline.tails.clone(),
+            ring: Mutex::default(),
+            head: watch::Sender::new(from),
+        });
         tails.insert(run, Arc::downgrade(&tail));
         if !from.ended {
             tokio::spawn(read(timeline.clone(), owner, run, Arc::downgrade(&tail)));
@@ -139,19 +141,25 @@ async fn read(timeline: Timeline, owner: Viewer, run: RunId, tail: Weak<Tail>) {
             }
         }
     }
-    let mut tails = timeline.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if tails.get(&run).is_some_and(|tail| tail.strong_count() == 0) {
-        tails.remove(&run);
+}
+
+/// The last follower takes the tail away with it.
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let mut tails = self.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have taken its place in the meantime.
+        if tails.get(&self.run).is_some_and(|tail| tail.strong_count() == 0) {
+            tails.remove(&self.run);
+        }
     }
 }
 
 /// Reads the next rows; says whether there may be more at once.
 async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> crate::error::Result<bool> {
     let after = tail.head.borrow().sequence;
-    let request = PageRequest { size: ROWS, after: Some(after), before: None, take: Take::First };
     let mut conn = timeline.store.read().await?;
-    let page = event::page(&mut conn, owner, run, None, &request).await?;
-    let more = page.has_next_page;
-    tail.push(page.items);
-    Ok(more)
+    let events = event::after(&mut conn, owner, run, after, READ).await?;
+    let some = !events.is_empty();
+    tail.push(events);
+    Ok(some)
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
     clock,
     error::Result,
     hint::{Listener, Topic},
-    model::{id::RunId, scope::Sweep},
+    model::{
+        id::RunId,
+        scope::{RunLease, Sweep},
+    },
     store::lease::{self, Watched},
     timeline::append,
 };
@@ -25,18 +28,21 @@ const WATCH: Duration = Duration::from_secs(2);
 /// How often sessions are looked at.
 const REAP: Duration = Duration::from_secs(5);
 
-/// Claims queued runs as long as there are places.
-pub(super) async fn claim(shop: Shop) {
+/// Takes runs up as long as there are places: first those that another worker left, then queued ones.
+pub(super) async fn take_up(shop: Shop) {
     let mut bell = shop.app.hints.listen(Topic::Queue);
     loop {
         let Some(place) = until_stopped(&shop, shop.places.clone().acquire_owned()).await else { return };
         let Ok(place) = place else { return };
-        match claim_one(&shop).await {
-            Ok(Some(lease)) => execute(&shop, lease, place),
+        match next(&shop).await {
+            Ok(Some(lease)) => {
+                shop.app.hints.ring(Topic::Run(lease.run_id()));
+                execute(&shop, lease, place);
+            }
             outcome => {
                 drop(place);
                 if let Err(error) = outcome {
-                    tracing::warn!(?error, "queued runs cannot be claimed just now");
+                    tracing::warn!(?error, "runs cannot be taken up just now");
                 }
                 if pause(&shop, Some(&mut bell), SLOW_LOOK).await {
                     return;
@@ -46,14 +52,24 @@ pub(super) async fn claim(shop: Shop) {
     }
 }
 
-async fn claim_one(shop: &Shop) -> Result<Option<crate::model::scope::RunLease>> {
+async fn next(shop: &Shop) -> Result<Option<RunLease>> {
     let name = shop.name.clone();
-    let claimed = shop.app.store.write(move |tx| async move { append::start(tx, &name, clock::now()).await }.boxed());
-    let lease = claimed.await?;
-    if let Some(lease) = &lease {
-        shop.app.hints.ring(Topic::Run(lease.run_id()));
+    loop {
+        // Taken in a statement of its own, so that the list is not held while the database is asked.
+        let due = shop.due().pop();
+        let Some(due) = due else { break };
+        let name = shop.name.clone();
+        let taken = shop
+            .app
+            .store
+            .write(move |tx| async move { append::resume(tx, &Sweep::new(), &due, &name, clock::now()).await }.boxed());
+        if let Some(lease) = taken.await? {
+            tracing::info!(run = %lease.run_id(), "took a run over");
+            return Ok(Some(lease));
+        }
     }
-    Ok(lease)
+    let claimed = shop.app.store.write(move |tx| async move { append::start(tx, &name, clock::now()).await }.boxed());
+    claimed.await
 }
 
 /// Renews the leases of the runs that are executed here.
@@ -107,22 +123,25 @@ async fn to_stop(shop: &Shop) -> Result<Vec<RunId>> {
     lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await
 }
 
-/// Takes over runs whose holder handed them back, or whose lease did not move for its whole length on this worker's own
-/// clock. Nothing is taken early, least of all at the start.
-pub(super) async fn take_over(shop: Shop) {
+/// Watches leases. One may be taken over when its holder handed it back, or when it did not move for its whole length on this
+/// worker's own clock. Nothing is taken early, least of all at the start.
+pub(super) async fn watch(shop: Shop) {
     let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
     let every = WATCH.min(shop.setup.crew.lease / 4);
     loop {
-        match watch(&shop, &mut seen).await {
+        match look(&shop, &mut seen).await {
             Ok(due) => {
-                for watched in due {
-                    let Ok(place) = shop.places.clone().try_acquire_owned() else { break };
-                    if let Err(error) = take_one(&shop, watched, place).await {
-                        tracing::warn!(?error, "a run cannot be taken over just now");
-                    }
+                let some = !due.is_empty();
+                *shop.due() = due;
+                if some {
+                    shop.app.hints.ring(Topic::Queue);
                 }
             }
-            Err(error) => tracing::warn!(?error, "leases cannot be watched just now"),
+            Err(error) => {
+                // Holders could not renew either while the database was away.
+                seen.clear();
+                tracing::warn!(?error, "leases cannot be watched just now");
+            }
         }
         if pause(&shop, None, every).await {
             return;
@@ -131,7 +150,7 @@ pub(super) async fn take_over(shop: Shop) {
 }
 
 /// The leases that may be taken over now; remembers the others with the time since when they stand still.
-async fn watch(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<Vec<Watched>> {
+async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<Vec<Watched>> {
     let leases = lease::watch(&mut shop.app.store.read().await?, &Sweep::new()).await?;
     let now = Instant::now();
     let mut due = Vec::new();
@@ -145,20 +164,6 @@ async fn watch(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Re
     }
     *seen = still;
     Ok(due)
-}
-
-async fn take_one(shop: &Shop, watched: Watched, place: OwnedSemaphorePermit) -> Result<()> {
-    let name = shop.name.clone();
-    let taken = shop
-        .app
-        .store
-        .write(move |tx| async move { append::resume(tx, &Sweep::new(), &watched, &name, clock::now()).await }.boxed());
-    if let Some(lease) = taken.await? {
-        tracing::info!(run = %lease.run_id(), "took a run over");
-        shop.app.hints.ring(Topic::Run(lease.run_id()));
-        execute(shop, lease, place);
-    }
-    Ok(())
 }
 
 /// Ends the sessions whose time is up.

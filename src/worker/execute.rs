@@ -11,8 +11,8 @@ use crate::{
     model::{event::RunFailed, run::RunFailure, scope::RunLease},
 };
 
-/// How often a run is taken up before it is given up: something about it ends its workers.
-const ATTEMPTS: i64 = 20;
+/// How often in a row a run is taken up without a step in between before it is given up: something about it ends its workers.
+const ATTEMPTS: usize = 5;
 
 /// Executes the lease's run in a task of its own, in a place that is free again when it is over.
 pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit) {
@@ -30,8 +30,8 @@ pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit)
                 tracing::info!(run = %lease.run_id(), "another worker has this run now");
             }
             Err(error) => {
+                // Not handed back: its lease runs out first, and that is the pause before the next try.
                 tracing::warn!(run = %lease.run_id(), ?error, "a run could not go on and is left for another try");
-                hand_back(&desk).await;
             }
         }
         drop(place);
@@ -44,8 +44,9 @@ async fn work(shop: &Shop, desk: &Desk, cancelled: CancellationToken, stopped: C
         let failure = RunFailure { code: code.into(), message, retryable: true };
         async move { desk.finish(RunFailed { failure }.into()).await.map(|()| End::Finished) }
     };
-    if desk.lease().generation() > ATTEMPTS {
-        return give_up("TOO_MANY_ATTEMPTS", format!("{ATTEMPTS} workers took this run up and none ended it.")).await;
+    if desk.fruitless_attempts(ATTEMPTS).await? >= ATTEMPTS {
+        let message = format!("It was taken up {ATTEMPTS} times in a row, and no worker got a step further.");
+        return give_up("TOO_MANY_ATTEMPTS", message).await;
     }
     let Some(model) = shop.setup.crew.models.iter().find(|model| model.name() == run.model) else {
         return give_up("MODEL_UNAVAILABLE", format!("The model `{}` is not available here.", run.model)).await;

@@ -24,14 +24,17 @@ use crate::{
     clock,
     config::RunLimits,
     model::{id::RunId, scope::RunLease},
+    store::lease::Watched,
 };
 
 /// How long a lease is held without renewal before another worker may take it.
 pub const LEASE: Duration = Duration::from_secs(15);
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
+/// How long the chores have to stop at a shutdown. With what follows it stays under ten seconds.
+const CHORES_GRACE: Duration = Duration::from_secs(1);
 /// How long runs have to stop at a shutdown.
-const GRACE: Duration = Duration::from_secs(6);
+const GRACE: Duration = Duration::from_secs(4);
 
 /// How a worker works.
 #[derive(Clone)]
@@ -76,6 +79,8 @@ struct Shop {
     /// Who appears in timelines as the worker.
     name: Arc<str>,
     held: Arc<Mutex<HashMap<RunId, Held>>>,
+    /// Leases that may be taken over; they go before queued runs, whose turn they hold up.
+    due: Arc<Mutex<Vec<Watched>>>,
     places: Arc<Semaphore>,
     runs: TaskTracker,
     stop: CancellationToken,
@@ -94,6 +99,7 @@ impl Worker {
         let shop = Shop {
             name: format!("builtin-{}", &clock::new_id().simple().to_string()[20..]).into(),
             held: Arc::default(),
+            due: Arc::default(),
             places: Arc::new(Semaphore::new(setup.max_runs)),
             runs: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -101,10 +107,10 @@ impl Worker {
             setup,
         };
         let mut chores = JoinSet::new();
-        chores.spawn(chores::claim(shop.clone()));
+        chores.spawn(chores::take_up(shop.clone()));
         chores.spawn(chores::renew(shop.clone()));
         chores.spawn(chores::pass_on_cancellations(shop.clone()));
-        chores.spawn(chores::take_over(shop.clone()));
+        chores.spawn(chores::watch(shop.clone()));
         chores.spawn(chores::reap(shop.clone()));
         Self { shop, chores }
     }
@@ -112,7 +118,11 @@ impl Worker {
     /// Stops: running runs are handed back, for another worker to go on with at once.
     pub async fn stop(mut self) {
         self.shop.stop.cancel();
-        while self.chores.join_next().await.is_some() {}
+        let quiet = async { while self.chores.join_next().await.is_some() {} };
+        if tokio::time::timeout(CHORES_GRACE, quiet).await.is_err() {
+            // They wait for a database that does not answer.
+            self.chores.shutdown().await;
+        }
         for held in self.shop.held().values() {
             held.stopped.cancel();
         }
@@ -126,6 +136,10 @@ impl Worker {
 impl Shop {
     fn held(&self) -> MutexGuard<'_, HashMap<RunId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leases(&self) -> Vec<RunLease> {

@@ -93,7 +93,8 @@ impl Tool for ReadFile {
     fn spec(&self) -> ToolSpec {
         ToolSpec {
             name: "read_file",
-            description: "Reads whole lines of a text file, from firstLine on. `truncated` says that more follow.",
+            description: "Reads whole lines of a text file, from firstLine on. `truncated` says that there is more, `lineCut` that \
+                the last line is too long to be read whole.",
             input_schema: json!({
                 "type": "object",
                 "properties": {
@@ -124,7 +125,8 @@ impl Tool for ReadFile {
                 "totalLines": part.total_lines,
                 "size": version.size,
                 "text": part.text,
-                "truncated": part.last_line < part.total_lines,
+                "truncated": part.last_line < part.total_lines || part.cut,
+                "lineCut": part.cut,
             });
             Ok(Outcome { events: vec![FileRead { area, path }.into()], ..Outcome::of(output) })
         }
@@ -136,6 +138,8 @@ struct Part<'a> {
     text: &'a str,
     last_line: usize,
     total_lines: usize,
+    /// The last line did not fit; its rest cannot be read.
+    cut: bool,
 }
 
 /// As many whole lines from `first` on as fit into `most` bytes; a single line that does not fit is cut at a character.
@@ -151,11 +155,12 @@ fn lines(text: &str, first: usize, most: usize) -> Part<'_> {
         end += line.len();
         last_line += 1;
     }
-    if end == start && start < text.len() {
+    let cut = end == start && start < text.len();
+    if cut {
         end = (start..=start + most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(start);
         last_line = first;
     }
-    Part { text: &text[start..end], last_line: last_line.min(total_lines), total_lines }
+    Part { text: &text[start..end], last_line: last_line.min(total_lines), total_lines, cut }
 }
 
 /// Writes a text file into the workspace.
@@ -290,6 +295,7 @@ mod tests {
     #[test]
     fn a_line_that_does_not_fit_is_cut_at_a_character() {
         let part = lines("äöü\nx", 1, 3);
-        assert_eq!((part.text, part.last_line, part.total_lines), ("ä", 1, 2));
+        assert_eq!((part.text, part.last_line, part.total_lines, part.cut), ("ä", 1, 2, true));
+        assert!(!lines("äöü\nx", 1, 100).cut);
     }
 }
