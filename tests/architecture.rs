@@ -139,6 +139,10 @@ fn resolvers(source: &Source) -> Vec<(usize, String, String)> {
         let block = &code[start..];
         let block = &block[..block.find("\n}").unwrap_or(block.len())];
         for (method, _) in block.match_indices("async fn ") {
+            // The fields of a flattened object are the fields of the one around it.
+            if block[..method].trim_end().ends_with("#[graphql(flatten)]") {
+                continue;
+            }
             let signature = &block[method + "async fn ".len()..];
             let Some(end) = signature.find(" {\n") else { continue };
             let (_, answer) = signature[..end].rsplit_once("-> ").unwrap_or(("", "nothing"));

@@ -235,7 +235,7 @@ async fn a_download_address_opens_for_nobody_else_and_nothing_else() {
         name: "brief.md".into(),
         expires_at: ends,
     };
-    let later = workroom::clock::now() + Duration::from_secs(60);
+    let later = workroom::clock::now() + Duration::from_mins(1);
     let signed = |grant: &Grant| format!("{}{}", ground.world.base(), app.signer.address(grant));
     assert_eq!(open(&ground.bob, &signed(&grant(bob, later))).await, refused, "signed for bob");
     let good = signed(&grant(alice, later));

@@ -92,9 +92,9 @@ pub fn word(text: &str) -> Option<String> {
 
 /// All files of `src/`.
 pub fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
-    let mut folders = vec![root.join("src")];
+    let mut folders = vec![house.join("src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of the source") {
             let path: PathBuf = entry.expect("an entry").path();
@@ -102,7 +102,7 @@ pub fn sources() -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let text = fs::read_to_string(&path).expect("UTF-8");
-                let path = path.strip_prefix(root).expect("inside").to_string_lossy().replace('\\', "/");
+                let path = path.strip_prefix(house).expect("inside").to_string_lossy().replace('\\', "/");
                 let room = word(path.trim_start_matches("src/")).expect("a name");
                 let code = text.lines().map(without_comment).collect::<Vec<_>>().join("\n");
                 sources.push(Source { path, room, text, code });

@@ -41,7 +41,7 @@ pub struct Ground {
 }
 
 enum Database {
-    Sqlite(SqliteConnectOptions),
+    Sqlite(Box<SqliteConnectOptions>),
     Postgres(String),
 }
 
@@ -58,7 +58,7 @@ impl Ground {
             if let Some(postgres) = postgres {
                 settings.database_url = postgres;
             }
-            url = settings.database_url.clone();
+            url.clone_from(&settings.database_url);
             crew.tools.push(std::sync::Arc::new(Wait::default()));
             crew.models = vec![Scripted::new("scripted", |turn, conversation| {
                 let waits = format!("{:?}", conversation.messages).contains("for ever");
@@ -81,7 +81,7 @@ impl Ground {
         let running = alice.start_run(&other, "alice's for ever").await;
         let queued = alice.start_run(&other, "alice's later").await;
         let database = match url.strip_prefix("sqlite:") {
-            Some(path) => Database::Sqlite(SqliteConnectOptions::new().filename(path).read_only(true)),
+            Some(path) => Database::Sqlite(Box::new(SqliteConnectOptions::new().filename(path).read_only(true))),
             None => Database::Postgres(url),
         };
         let cursors = cursors(&alice, &hers).await;

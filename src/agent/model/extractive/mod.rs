@@ -2,10 +2,10 @@
 //!
 //! It answers a prompt with what the project's documents say, word for word. A run of it goes like this:
 //!
-//! 1. It lists the drive, unless the prompt names its files ([`thread`] tells where the run stands).
-//! 2. It reads the documents that the prompt is about, many at once, and goes on with long ones until a bound ([`reading`]).
-//! 3. It cuts them into passages ([`passage`]), ranks these against the prompt ([`question`], [`ranking`]) and saves a
-//!    Markdown brief of the best ([`brief`]).
+//! 1. It lists the drive, unless the prompt names its files (`thread` tells where the run stands).
+//! 2. It reads the documents that the prompt is about, many at once, and goes on with long ones until a bound (`reading`).
+//! 3. It cuts them into passages (`passage`), ranks these against the prompt (`question`, `ranking`) and saves a
+//!    Markdown brief of the best (`brief`).
 //! 4. It answers with the first few, each quoted verbatim under its file and line.
 //!
 //! Every step follows from the conversation alone, so a run is taken up again from its recorded turns by asking for the
