@@ -494,7 +494,7 @@ async fn every_log_line_is_json_and_those_of_a_request_carry_its_id() {
     let query = format!("{{ node(id: {}) {{ ... on File {{ text }} }} }}", file["id"]);
     let answer = server.post(&token, &query).header("x-request-id", "my-id-2").send().await.expect("an answer");
     let answer: Value = answer.json().await.expect("JSON");
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer:#}");
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "INTERNAL", "{answer:#}");
     assert!(!answer.to_string().contains("projects/"), "{answer:#}");
     let line = server.logged("a resolver failed").await;
     assert_eq!(line["span"]["request_id"], "my-id-2");

@@ -86,6 +86,22 @@ on_both! {
         }
     }
 
+    async fn a_span_bounds_what_is_read_at_once(store: Store) {
+        let desk = Desk::of(&store, "ada").await;
+        let lease = desk.start(&store).await;
+        append(&store, lease, (0..10).map(|_| say("x".repeat(1000))).collect()).await;
+        let (run, mut conn) = (lease.run_id(), reading(&store).await);
+        for (after, rows, bytes, expected) in
+            [(0, 3, 1 << 20, vec![1, 2, 3]), (3, 10, 2500, vec![4, 5, 6]), (8, 10, 1, vec![9]), (10, 10, 1 << 20, vec![])]
+        {
+            let events = event::after(&mut conn, &desk.viewer, run, after, Span { rows, bytes }).await.expect("a read");
+            assert_eq!(events.iter().map(|event| event.sequence.get()).collect::<Vec<_>>(), expected, "after {after}");
+        }
+        let stranger = viewer(&store, "bob").await;
+        let span = Span { rows: 10, bytes: 1 << 20 };
+        assert!(event::after(&mut conn, &stranger, run, 0, span).await.expect("a read").is_empty());
+    }
+
     async fn two_runs_append_side_by_side(store: Store) {
         let desk = Desk::of(&store, "ada").await;
         let other = Desk::another(&store, &desk.viewer).await;
