@@ -3,6 +3,10 @@
 mod audit;
 mod first_run;
 mod parity;
+mod runs;
+mod sessions;
 mod store;
 mod support;
+mod timeline;
+mod worker;
 mod world;
