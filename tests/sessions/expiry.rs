@@ -50,7 +50,7 @@ on_engines! {
         }).await;
         let amy = world.user("amy").await;
         let project = amy.project("Expiring").await;
-        let session = id(&amy.open_project(&project, Some(1)).await["session"]);
+        let session = id(&amy.open_project(&project, Some(2)).await["session"]);
         let running = started(&amy.start(&project, json!({})).await);
         let queued = started(&amy.start(&project, json!({})).await);
         gate.until_begun(1).await;
@@ -76,10 +76,10 @@ async fn a_run_that_comes_after_the_end_gets_a_new_session_and_the_old_ones_runs
     .await;
     let amy = world.user("amy").await;
     let project = amy.project("After").await;
-    let session = id(&amy.open_project(&project, Some(1)).await["session"]);
+    let session = id(&amy.open_project(&project, Some(2)).await["session"]);
     let old = started(&amy.start(&project, json!({})).await);
     gate.until_begun(1).await;
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    tokio::time::sleep(Duration::from_millis(2_050)).await;
     let new = amy.start(&project, json!({})).await;
     assert_ne!(id(&new["run"]["session"]), session);
     gate.open();
@@ -100,12 +100,12 @@ async fn a_session_that_ended_while_no_server_was_there_is_swept_up_at_the_start
     let world = World::of(settings.clone(), crew.clone(), none).await;
     let amy = world.user("amy").await;
     let project = amy.project("Meanwhile").await;
-    amy.open_project(&project, Some(1)).await;
+    amy.open_project(&project, Some(2)).await;
     let running = started(&amy.start(&project, json!({})).await);
     let queued = started(&amy.start(&project, json!({})).await);
     gate.until_begun(1).await;
     world.stop().await;
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    tokio::time::sleep(Duration::from_millis(2_050)).await;
     let world = World::of(settings, crew, folder).await;
     let amy = amy.at(&world);
     let since = Instant::now();

@@ -168,7 +168,7 @@ async fn a_stopped_servers_run_is_taken_up_at_once() {
     world.restart().await;
     let again = Instant::now();
     gate.until_begun(2).await;
-    assert!(again.elapsed() < Duration::from_secs(1), "{:?}", again.elapsed());
+    assert!(again.elapsed() < Duration::from_millis(1_500), "{:?}", again.elapsed());
     gate.open();
     let amy = amy.at(&world);
     assert_eq!(amy.ended(&run).await["status"], "COMPLETED");
