@@ -168,11 +168,15 @@ async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Res
 
 /// Ends the sessions whose time is up.
 pub(super) async fn reap(shop: Shop) {
-    while !pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
+    // First of all at the start: sessions may have ended while no server was there.
+    loop {
         match session::expire_due(&shop.app, Sweep::new()).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "workspace sessions reached the end of their time"),
             Err(error) => tracing::warn!(?error, "expired sessions cannot be ended just now"),
+        }
+        if pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
+            return;
         }
     }
 }

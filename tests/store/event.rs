@@ -10,10 +10,14 @@ use workroom::{
         scope::RunLease,
         uint53::UInt53,
     },
-    store::{Store, event, lease},
+    store::{
+        Store,
+        event::{self, Span},
+        lease,
+    },
 };
 
-use super::fixture::{Desk, change, ending, first, last, reading, unit, walk};
+use super::fixture::{Desk, change, ending, first, last, reading, unit, viewer, walk};
 use crate::support::on_both;
 
 fn say(text: impl Into<String>) -> EventBody {

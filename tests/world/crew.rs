@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use workroom::{
     agent::{
         model::{Conversation, Message, Model, Reply, ToolCall, ToolSpec, Usage},
@@ -99,4 +100,68 @@ impl Tool for Wait {
         }
         .boxed()
     }
+}
+
+/// A tool `gate` that returns when it is let, and counts how often it was begun and finished.
+pub struct Gate {
+    pub begun: watch::Sender<usize>,
+    pub finished: AtomicUsize,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    pub fn closed() -> Arc<Self> {
+        Arc::new(Self { begun: watch::Sender::new(0), finished: AtomicUsize::new(0), open: watch::Sender::new(false) })
+    }
+
+    /// Lets all calls return, those to come as well.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub fn begun(&self) -> usize {
+        *self.begun.borrow()
+    }
+
+    pub fn finished(&self) -> usize {
+        self.finished.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many calls were begun.
+    pub async fn until_begun(&self, count: usize) {
+        let mut begun = self.begun.subscribe();
+        let waiting = begun.wait_for(|begun| *begun >= count);
+        let begun = tokio::time::timeout(super::PATIENCE, waiting).await;
+        begun.unwrap_or_else(|_| panic!("{count} calls are begun in time")).expect("the gate stands");
+    }
+}
+
+impl Tool for Gate {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec { name: "gate", description: "Waits.", input_schema: json!({ "type": "object" }) }
+    }
+
+    fn call<'a>(&'a self, _: &'a Desk, _: Value) -> BoxFuture<'a, Result<Outcome>> {
+        async move {
+            let mut open = self.open.subscribe();
+            self.begun.send_modify(|begun| *begun += 1);
+            open.wait_for(|open| *open).await.map_err(workroom::error::Error::internal)?;
+            self.finished.fetch_add(1, Ordering::SeqCst);
+            Ok(Outcome::of(json!({})))
+        }
+        .boxed()
+    }
+}
+
+/// A model that goes through the gate once and answers.
+pub fn through_the_gate() -> Arc<Scripted> {
+    Scripted::new("test/gate", |turn, _| if turn == 0 { calls(0, &[("gate", json!({}))]) } else { says("through") })
+}
+
+/// A model that answers at once, with its prompt.
+pub fn echo() -> Arc<Scripted> {
+    Scripted::new("test/echo", |_, conversation| match conversation.messages.last() {
+        Some(Message::User { text, .. }) => says(text),
+        other => says(&format!("{other:?}")),
+    })
 }

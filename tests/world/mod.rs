@@ -1,10 +1,12 @@
 //! A world for stories: a whole server on a free port with a store of its own, and users who speak to it as any client does.
 
 pub mod crew;
+pub mod engine;
 pub mod form;
 pub mod live;
+pub mod runs;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reqwest::{
     Client,
@@ -42,14 +44,14 @@ impl World {
         // What the server logs is part of what a failed story tells.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN).try_init();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let given = Given {
-            data: Some(folder.path().join("data")),
-            listen: Some(([127, 0, 0, 1], 0).into()),
-            ..Given::default()
-        };
-        let mut settings = Settings::load(given).expect("settings");
+        let mut settings = settings_in(&folder.path().join("data"));
         let mut crew = Crew::default();
         change(&mut settings, &mut crew);
+        Self::of(settings, crew, folder).await
+    }
+
+    /// A server with these settings; `folder` goes with it.
+    pub async fn of(settings: Settings, crew: Crew, folder: TempDir) -> Self {
         let house = House::start(&settings, crew.clone()).await.expect("the server starts");
         Self { house: Some(house), settings, crew, folder }
     }
@@ -108,6 +110,12 @@ impl World {
     }
 }
 
+/// Settings of a server that keeps everything in this folder and listens at a free port.
+pub fn settings_in(data: &Path) -> Settings {
+    let given = Given { data: Some(data.to_owned()), listen: Some(([127, 0, 0, 1], 0).into()), ..Given::default() };
+    Settings::load(given).expect("settings")
+}
+
 /// Somebody with a token.
 #[derive(Clone)]
 pub struct User {
@@ -118,6 +126,11 @@ pub struct User {
 }
 
 impl User {
+    /// Somebody whose token was made elsewhere, at the server of this address.
+    pub fn with_token(base: String, token: Token, secret: String) -> Self {
+        Self { http: Client::new(), base, token, secret }
+    }
+
     /// The same user, at the server's new address.
     pub fn at(&self, world: &World) -> Self {
         Self { base: world.base(), ..self.clone() }

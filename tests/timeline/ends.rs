@@ -1,0 +1,117 @@
+//! How streams end when it is not the run that ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{closed, last_of};
+use crate::world::{
+    User, World,
+    crew::{Gate, through_the_gate},
+    live::FOLLOW,
+    runs::started,
+};
+
+/// Within which open connections are told.
+const SOON: Duration = Duration::from_millis(1_500);
+
+/// A run that waits at the gate.
+async fn waiting_run(user: &User, gate: &Gate) -> String {
+    let project = user.project("Waiting").await;
+    let run = started(&user.start(&project, json!({})).await);
+    gate.until_begun(1).await;
+    run
+}
+
+async fn gated() -> (World, std::sync::Arc<Gate>) {
+    let gate = Gate::closed();
+    let world = World::with(|_, crew| {
+        crew.models = vec![through_the_gate()];
+        crew.tools = vec![gate.clone()];
+    })
+    .await;
+    (world, gate)
+}
+
+fn assert_told(last: &Value, code: &str) {
+    assert_eq!(last["errors"][0]["extensions"]["code"], code, "{last:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_closes_its_streams_and_no_others() {
+    let (world, gate) = gated().await;
+    let (amy, other_token) = (world.user("amy").await, world.user("amy").await);
+    let run = waiting_run(&amy, &gate).await;
+    let mut socket = amy.socket().await;
+    socket.subscribe("1", FOLLOW, json!({ "run": run })).await;
+    socket.next().await.expect("the past");
+    let mut stream = amy.follow(&run, None).await;
+    stream.next().await.expect("the past");
+    let stays = other_token.follow(&run, None).await;
+    let asked = Instant::now();
+    world.revoke(&amy).await;
+    let (code, reason) = closed(&mut socket, SOON).await;
+    assert_eq!(code, 4403);
+    assert!(reason.contains("revoked"), "{reason}");
+    assert_told(&last_of(&mut stream).await, "UNAUTHENTICATED");
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    gate.open();
+    let rest = stays.to_the_end().await;
+    assert_eq!(rest.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_closes_its_streams() {
+    let (world, gate) = gated().await;
+    let amy = world.user_until("amy", Some(Duration::from_secs(3))).await;
+    let run = waiting_run(&amy, &gate).await;
+    let mut socket = amy.socket().await;
+    socket.subscribe("1", FOLLOW, json!({ "run": run })).await;
+    let mut stream = amy.follow(&run, None).await;
+    assert_eq!(closed(&mut socket, SOON * 3).await.0, 4403);
+    assert_told(&last_of(&mut stream).await, "UNAUTHENTICATED");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_tells_its_followers_and_the_next_one_goes_on() {
+    let (mut world, gate) = gated().await;
+    let amy = world.user("amy").await;
+    let run = waiting_run(&amy, &gate).await;
+    let mut socket = amy.socket().await;
+    socket.subscribe("1", FOLLOW, json!({ "run": run })).await;
+    let mut stream = amy.follow(&run, None).await;
+    let past = stream.next().await.expect("the past");
+    let cursor = past["data"]["runEvents"]["endCursor"].as_str().expect("a cursor").to_owned();
+    let telling = async { tokio::join!(last_of(&mut stream), closed(&mut socket, Duration::from_secs(5))) };
+    let asked = Instant::now();
+    let (told, ()) = tokio::join!(telling, world.restart());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    let (last, (code, reason)) = told;
+    assert_told(&last, "UNAVAILABLE");
+    assert_eq!(code, 1012, "{reason}");
+    gate.open();
+    let rest = amy.at(&world).follow(&run, Some(&cursor)).await.to_the_end().await;
+    let numbers: Vec<u64> = rest.iter().map(|(sequence, _)| *sequence).collect();
+    let first = cursor.parse::<u64>().expect("a number") + 1;
+    assert_eq!(numbers, (first..first + rest.len() as u64).collect::<Vec<_>>());
+    assert_eq!(rest[0].1, "RUN_RESUMED");
+    assert_eq!(rest.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_session_leaves_its_history_readable() {
+    let (world, gate) = gated().await;
+    let amy = world.user("amy").await;
+    let run = waiting_run(&amy, &gate).await;
+    let follower = amy.follow(&run, None).await;
+    let query = "query($run: ID!) { run(id: $run) { session { id } } }";
+    let session = amy.ask(query, json!({ "run": run })).await["run"]["session"]["id"].take();
+    amy.mutate("revokeSession", json!({ "sessionId": session }), "session { id }").await;
+    let events = follower.to_the_end().await;
+    assert_eq!(events.last().map(|(_, kind)| kind.as_str()), Some("RUN_CANCELLED"));
+    assert_eq!(amy.follow(&run, None).await.to_the_end().await, events);
+    world.stop().await;
+}

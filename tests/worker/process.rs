@@ -1,0 +1,90 @@
+//! The program itself, as a process of its own.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+use workroom::{
+    app::access::{NewToken, create_token},
+    cli::house::open_store,
+};
+
+use crate::world::{PATIENCE, User, settings_in};
+
+/// `workroom serve`. Killed when dropped.
+pub(super) struct Process {
+    child: Child,
+    pub(super) base: String,
+}
+
+impl Process {
+    /// Starts it on a data folder and waits until it is ready.
+    pub(super) async fn serve(data: &Path) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+        let child = Command::new(env!("CARGO_BIN_EXE_workroom"))
+            .args(["serve", "--log", "warn", "--listen", &address.to_string(), "--data"])
+            .arg(data)
+            .current_dir(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts");
+        let process = Self { child, base: format!("http://{address}") };
+        let ready = async {
+            while !reqwest::get(format!("{}/readyz", process.base)).await.is_ok_and(|answer| answer.status() == 200) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, ready).await.expect("the program is ready in time");
+        process
+    }
+
+    /// Ends it as the loss of its machine would.
+    pub(super) async fn kill(mut self) {
+        self.child.kill().await.expect("the process ends");
+    }
+
+    /// Asks it to stop and waits until it has, at most ten seconds.
+    pub(super) async fn terminate(mut self) -> ExitStatus {
+        let id = self.child.id().expect("the process runs").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill can be started");
+        assert!(told.success());
+        timeout(Duration::from_secs(10), self.child.wait())
+            .await
+            .expect("it ends within ten seconds")
+            .expect("a status")
+    }
+}
+
+/// A user of the database in this folder, at the server of this address.
+pub(super) async fn user(data: &Path, base: &str) -> User {
+    let store = open_store(&settings_in(data)).await.expect("the database opens");
+    let new = NewToken { user_name: "amy".into(), admin: false, expires_in: None };
+    let (token, secret) = create_token(&store, new).await.expect("a token");
+    store.close().await;
+    User::with_token(base.to_owned(), token, secret)
+}
+
+/// Documents that take the built-in model a while to read.
+pub(super) fn documents() -> Vec<(String, Vec<u8>)> {
+    let paragraph = |number: usize| {
+        format!(
+            "Clause {number}. The supplier delivers lot {number} by day {} and late sums bear interest.\n\n",
+            number % 28
+        )
+    };
+    (0..12)
+        .map(|document| {
+            let text: String = (0..1_200).map(|line| paragraph(document * 10_000 + line)).collect();
+            (format!("contract-{document}.md"), text.into_bytes())
+        })
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! The two databases under a world.
+
+use workroom::{config::Settings, worker::Crew};
+
+use super::World;
+use crate::support::postgres::{Database, database};
+
+/// Which database the servers of a story stand on.
+pub enum Engine {
+    Sqlite,
+    Postgres(Database),
+}
+
+impl Engine {
+    /// A fresh `PostgreSQL` database, unless that is to be skipped.
+    pub async fn postgres() -> Option<Self> {
+        database().await.map(Self::Postgres)
+    }
+
+    /// A server on it. On `PostgreSQL` each call makes another server on the same database, on `SQLite` one of its own.
+    pub async fn world(&self, change: impl FnOnce(&mut Settings, &mut Crew)) -> World {
+        World::with(|settings, crew| {
+            if let Self::Postgres(database) = self {
+                settings.database_url.clone_from(&database.url);
+            }
+            change(settings, crew);
+        })
+        .await
+    }
+
+    pub async fn remove(self) {
+        if let Self::Postgres(database) = self {
+            database.remove().await;
+        }
+    }
+}
+
+/// One story, two tests: `name::sqlite` and `name::postgres`.
+macro_rules! on_engines {
+    ($(async fn $name:ident($engine:ident) $body:block)+) => { $(
+        mod $name {
+            #[allow(unused_imports, reason = "not every story needs all that its file imports")]
+            use super::*;
+
+            async fn story($engine: &$crate::world::engine::Engine) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                story(&$crate::world::engine::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                let Some(engine) = $crate::world::engine::Engine::postgres().await else { return };
+                story(&engine).await;
+                engine.remove().await;
+            }
+        }
+    )+ };
+}
+pub(crate) use on_engines;
