@@ -1,6 +1,7 @@
 //! A world for stories: a whole server on a free port with a store of its own, and users who speak to it as any client does.
 
 pub mod crew;
+pub mod engines;
 pub mod form;
 pub mod live;
 
