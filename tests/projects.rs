@@ -4,35 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::{
-    support::postgres,
-    world::{User, World, id},
-};
-
-/// One test for each engine, from a story that takes a world.
-macro_rules! on_both_engines {
-    ($($story:ident),* $(,)?) => {
-        mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $story() {
-                super::$story(crate::world::World::start().await).await;
-            })*
-        }
-        mod on_postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $story() {
-                if let Some(world) = super::world_on_postgres().await {
-                    super::$story(world).await;
-                }
-            })*
-        }
-    };
-}
-
-async fn world_on_postgres() -> Option<World> {
-    let database = postgres::database().await?;
-    Some(World::with(move |settings, _| settings.database_url = database.url).await)
-}
+use crate::world::{User, World, engines::on_both_engines, id};
 
 on_both_engines!(
     a_key_makes_a_repeated_request_harmless,
