@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{BoolishValueParser, FalseyValueParser},
+};
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
@@ -42,7 +45,8 @@ pub struct Given {
     #[arg(long, env = "WORKROOM_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// For development on one machine: no token is needed, everything belongs to one local user. Loopback only
-    #[arg(long, env = "WORKROOM_DEV", global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, env = "WORKROOM_DEV", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub dev: Option<bool>,
     /// How long a workspace session lives when nothing is said, as in `12h` [default: 12h]
     #[arg(long, env = "WORKROOM_SESSION_TTL", global = true, value_name = "TIME")]
@@ -72,21 +76,14 @@ pub struct Given {
 #[derive(Args, Clone, Debug)]
 pub struct DemoFlags {
     /// Leave when the story is told, instead of serving on
-    #[arg(long, env = "DEMO_ONCE", num_args = 0..=1, default_missing_value = "1", default_value = "", hide_default_value = true)]
-    pub once: String,
+    #[arg(long, env = "DEMO_ONCE", value_parser = FalseyValueParser::new())]
+    pub once: bool,
     /// How long the agent rests before each turn, so that a person can watch
     #[arg(long, default_value = "500ms", value_name = "TIME")]
     pub pace: humantime::Duration,
     /// The documents to upload
     #[arg(long, default_value = "fixtures/documents", value_name = "FOLDER")]
     pub documents: PathBuf,
-}
-
-impl DemoFlags {
-    /// Leave when the story is told.
-    pub fn is_once(&self) -> bool {
-        !matches!(self.once.as_str(), "" | "0" | "false")
-    }
 }
 
 /// How log lines are written.
@@ -157,25 +154,22 @@ impl Settings {
         let data = given.data.or(file.data).unwrap_or_else(|| "data".into());
         let listen = given.listen.or(file.listen).unwrap_or_else(|| ([127, 0, 0, 1], 4000).into());
         let dev = given.dev.or(file.dev).unwrap_or(false);
-        if dev && !listen.ip().is_loopback() {
-            return Err(Error::new(
-                Kind::Denied,
-                format!("In development mode everybody is let in, so it listens on loopback only, not on {listen}."),
-            ));
-        }
         let session_ttl = duration("session-ttl", given.session_ttl.or(file.session_ttl), "12h")?;
         let session_ttl_max = duration("session-ttl-max", given.session_ttl_max.or(file.session_ttl_max), "7d")?;
         if session_ttl > session_ttl_max {
             return Err(Error::invalid("`session-ttl` is longer than `session-ttl-max`."));
         }
-        Ok(Self {
+        let settings = Self {
             database_url: given
                 .database_url
                 .or(file.database_url)
                 .unwrap_or_else(|| format!("sqlite:{}", data.join("workroom.sqlite").display())),
             files_url: given.files_url.or(file.files_url).unwrap_or_else(|| data.join("files").display().to_string()),
-            public_url: given.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned()),
-            allow_origin: if given.allow_origin.is_empty() { file.allow_origin } else { given.allow_origin },
+            public_url: given.public_url.or(file.public_url).map(public_url).transpose()?,
+            allow_origin: if given.allow_origin.is_empty() { file.allow_origin } else { given.allow_origin }
+                .iter()
+                .map(|text| origin(text))
+                .collect::<Result<_>>()?,
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| "info".into()),
             max_runs: at_least_one("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8))?,
@@ -189,8 +183,43 @@ impl Settings {
             dev,
             session_ttl,
             session_ttl_max,
-        })
+        };
+        if settings.dev { settings.in_development() } else { Ok(settings) }
     }
+
+    /// The same in development mode, which lets everybody in and so stays on this machine.
+    pub fn in_development(self) -> Result<Self> {
+        let listen = self.listen;
+        if !listen.ip().is_loopback() {
+            return Err(Error::new(
+                Kind::Denied,
+                format!("In development mode everybody is let in, so it listens on loopback only, not on {listen}."),
+            ));
+        }
+        Ok(Self { dev: true, ..self })
+    }
+}
+
+/// Reads the address by which clients reach this server.
+fn public_url(text: String) -> Result<String> {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if authority.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#', ' '])) {
+        return Err(Error::invalid(format!(
+            "`public-url` is an address such as `https://workroom.example`, not `{text}`."
+        )));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Reads an origin and writes it as browsers send it. One that no browser sends would let nobody in, without a word.
+fn origin(text: &str) -> Result<String> {
+    let authority = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, authority)| authority);
+    if authority.is_none_or(|authority| authority.is_empty() || authority.contains(['/', '?', '#', '*', ' '])) {
+        return Err(Error::invalid(format!(
+            "`allow-origin` is an origin such as `https://app.example`, without a path, not `{text}`."
+        )));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 fn read_file(path: &Path) -> Result<Given> {

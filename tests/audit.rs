@@ -5,7 +5,7 @@
 
 mod events;
 mod http;
-mod runners;
+pub mod runners;
 mod schema;
 mod server;
 mod sockets;

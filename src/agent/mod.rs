@@ -146,7 +146,7 @@ impl Agent<'_> {
         let turns = messages.iter().rev().take_while(|message| !matches!(message, Message::User { .. }));
         let turns = turns.filter(|message| matches!(message, Message::Assistant { .. })).count() as u64;
         let tools = self.tools.iter().map(|tool| tool.spec()).collect();
-        Ok(Progress {
+        let mut progress = Progress {
             tokens: run.usage.total(),
             run,
             conversation: Conversation { messages, tools },
@@ -155,7 +155,10 @@ impl Agent<'_> {
             worked_before,
             since: Instant::now(),
             warned: Vec::new(),
-        })
+        };
+        // What is nearly used up already, the worker before has warned of.
+        progress.warnings(&self.limits);
+        Ok(progress)
     }
 
     /// Tells the timeline which calls were cut short when the worker before stopped: they are made once more. What a call

@@ -1,10 +1,12 @@
 //! Runs: start, run again, cancel.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use serde::Serialize;
 
-use super::{AGENT, App, idempotency, open, session};
+use super::{AGENT, App, Rules, idempotency, open, session};
 use crate::{
     clock,
     error::{Error, Result},
@@ -56,25 +58,31 @@ pub struct Started {
 /// Starts a run: it is queued, in the project's active session or a new one.
 pub async fn start(app: &App, viewer: Viewer, input: StartRun, key: Option<String>) -> Result<Started> {
     let keyed = idempotency::keyed(&viewer, "startRun", key, &input)?;
-    let draft = Draft {
-        prompt: prompt(&input.prompt)?,
-        agent: agent(input.agent)?,
-        model: model(app, input.model)?,
-        rerun_of: None,
-        if_busy: input.if_busy,
-        ttl: app.rules.session_ttl,
-    };
+    let prompt = prompt(&input.prompt)?;
     if input.files.len() > MAX_INPUTS {
         return Err(Error::invalid(format!("At most {MAX_INPUTS} files.")).at(["input", "files"]));
     }
+    let rules = app.rules.clone();
     let queued = app
         .store
         .write(move |tx| {
             async move {
                 let (_, scope) =
                     open(tx, &viewer, input.project_id).await.map_err(|error| error.at(["input", "projectId"]))?;
-                let inputs = pin(tx, &viewer, &scope, &input.files).await?;
-                queue(tx, &viewer, &scope, draft, inputs, keyed).await
+                let place = match take_place(tx, &viewer, &scope, keyed).await? {
+                    Place::Taken(place) => place,
+                    Place::Repeated(started) => return Ok(started),
+                };
+                let draft = Draft {
+                    prompt,
+                    agent: agent(input.agent)?,
+                    model: model(&rules, input.model)?,
+                    rerun_of: None,
+                    if_busy: input.if_busy,
+                    ttl: rules.session_ttl,
+                    inputs: pin(tx, &viewer, &scope, &input.files).await?,
+                };
+                queue(tx, &scope, place, draft).await
             }
             .boxed()
         })
@@ -93,11 +101,12 @@ pub struct Rerun {
     pub if_busy: IfBusy,
 }
 
-/// Makes a new run of one that there is: the same prompt or another, the same contents of the same files.
+/// Makes a new run of one that there is: the same prompt or another. Files that the run was given are given again with the
+/// same contents; a run that was given none reads the drive as it is now.
 pub async fn rerun(app: &App, viewer: Viewer, input: Rerun, key: Option<String>) -> Result<Started> {
     let keyed = idempotency::keyed(&viewer, "rerun", key, &input)?;
     let changed = input.prompt.as_deref().map(prompt).transpose()?;
-    let (ttl, models) = (app.rules.session_ttl, app.rules.models.clone());
+    let rules = app.rules.clone();
     let queued = app
         .store
         .write(move |tx| {
@@ -106,20 +115,20 @@ pub async fn rerun(app: &App, viewer: Viewer, input: Rerun, key: Option<String>)
                 let original = store::run::get(tx, &viewer, input.run_id).await?.ok_or_else(absent)?;
                 let (_, scope) =
                     open(tx, &viewer, original.project_id).await.map_err(|error| error.at(["input", "runId"]))?;
-                let inputs = store::run::inputs(tx, &viewer, &[original.id]).await?;
-                if !models.contains(&original.model) {
-                    return Err(Error::invalid(format!("The model `{}` is no longer available here.", original.model))
-                        .at(["input", "runId"]));
-                }
+                let place = match take_place(tx, &viewer, &scope, keyed).await? {
+                    Place::Taken(place) => place,
+                    Place::Repeated(started) => return Ok(started),
+                };
                 let draft = Draft {
                     prompt: changed.unwrap_or(original.prompt),
                     agent: original.agent,
-                    model: original.model,
+                    model: model(&rules, Some(original.model)).map_err(|error| error.at(["input", "runId"]))?,
                     rerun_of: Some(original.id),
                     if_busy: input.if_busy,
-                    ttl,
+                    ttl: rules.session_ttl,
+                    inputs: store::run::inputs(tx, &viewer, &[original.id]).await?,
                 };
-                queue(tx, &viewer, &scope, draft, inputs, keyed).await
+                queue(tx, &scope, place, draft).await
             }
             .boxed()
         })
@@ -156,7 +165,22 @@ struct Draft {
     model: String,
     rerun_of: Option<RunId>,
     if_busy: IfBusy,
-    ttl: std::time::Duration,
+    ttl: Duration,
+    inputs: Vec<PinnedFile>,
+}
+
+/// A new run's place in its project's order.
+struct Taken {
+    id: RunId,
+    number: i64,
+    now: DateTime<Utc>,
+}
+
+/// What became of the wish for a place.
+enum Place {
+    Taken(Taken),
+    /// The same request made a run before.
+    Repeated(Queued),
 }
 
 /// What a unit did, to be announced after its commit.
@@ -173,30 +197,29 @@ impl Queued {
     }
 }
 
-async fn queue(
-    tx: &mut Tx,
-    viewer: &Viewer,
-    scope: &ProjectScope,
-    draft: Draft,
-    mut inputs: Vec<PinnedFile>,
-    keyed: Option<Keyed>,
-) -> Result<Queued> {
+/// Takes the next place, unless the same request did so before; that is asked before anything about the input, which may have
+/// become wrong since.
+async fn take_place(tx: &mut Tx, viewer: &Viewer, scope: &ProjectScope, keyed: Option<Keyed>) -> Result<Place> {
     let absent = || Error::not_found(ProjectId::NOUN).at(["input", "projectId"]);
     // From here on the project's row is held: nobody else starts a run of it before this unit ends. The id and the time come
     // after, so that ids, times and numbers are in one order, which is that of the queue.
     if !store::project::hold(tx, scope).await? {
         return Err(absent());
     }
-    let now = clock::now();
-    let id = RunId::new();
+    let (id, now) = (RunId::new(), clock::now());
     if let Some(keyed) = keyed
         && let Some(before) = claim(tx, &keyed, id.0, now).await?
     {
         let before = store::run::get(tx, viewer, RunId(before)).await?;
         let run = before.ok_or_else(|| Error::internal("an idempotency key without its run"))?;
-        return Ok(Queued { started: Started { run, repeated: true }, stopped: Vec::new() });
+        return Ok(Place::Repeated(Queued { started: Started { run, repeated: true }, stopped: Vec::new() }));
     }
     let number = store::project::next_run_number(tx, scope).await?.ok_or_else(absent)?;
+    Ok(Place::Taken(Taken { id, number, now }))
+}
+
+async fn queue(tx: &mut Tx, scope: &ProjectScope, place: Taken, draft: Draft) -> Result<Queued> {
+    let Taken { id, number, now } = place;
     let attached = session::attach(tx, scope, draft.ttl, now).await?;
     let mut stopped = attached.stopped;
     stopped.extend(make_way(tx, scope, draft.if_busy, now).await?);
@@ -222,6 +245,7 @@ async fn queue(
         usage: TokenUsage::default(),
     };
     append::open(tx, &run).await?;
+    let mut inputs = draft.inputs;
     for input in &mut inputs {
         input.run_id = id;
     }
@@ -292,8 +316,8 @@ fn agent(agent: Option<String>) -> Result<String> {
     }
 }
 
-fn model(app: &App, model: Option<String>) -> Result<String> {
-    let models = &app.rules.models;
+fn model(rules: &Rules, model: Option<String>) -> Result<String> {
+    let models = &rules.models;
     match model {
         None => models.first().cloned().ok_or_else(|| Error::internal("no model is set up")),
         Some(model) if models.contains(&model) => Ok(model),

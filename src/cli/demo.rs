@@ -25,9 +25,12 @@ use crate::{
 
 const PROMPT: &str = "What happens when a payment is late, and was the late payment discussed in the meeting?";
 
+/// The longest that the story may take.
+const LONGEST: Duration = Duration::from_mins(5);
+
 pub(super) async fn run(settings: Settings, flags: DemoFlags) -> Result<ExitCode> {
     let stop = stop_signal()?;
-    let mut settings = Settings { dev: true, ..settings };
+    let mut settings = settings.in_development()?;
     if std::net::TcpListener::bind(settings.listen).is_err() {
         println!("{} is taken, so the demonstration takes a free port.", settings.listen);
         settings.listen.set_port(0);
@@ -38,10 +41,16 @@ pub(super) async fn run(settings: Settings, flags: DemoFlags) -> Result<ExitCode
     let house = House::start(&settings, crew).await?;
     let story = Story { http: Client::new(), base: format!("http://{}", house.address()) };
     println!("Workroom serves {}/graphql, with everything in {}.", story.base, settings.data.display());
-    let told = story.tell(&flags).await;
+    tokio::pin!(stop);
+    let told = tokio::select! {
+        told = tokio::time::timeout(LONGEST, story.tell(&flags)) => {
+            told.unwrap_or_else(|_| Err(broken("it took too long")))
+        }
+        () = &mut stop => Err(broken("it was stopped")),
+    };
     if let Err(error) = &told {
         println!("\nThe story broke off: {}", super::told(error));
-    } else if !flags.is_once() {
+    } else if !flags.once {
         println!("\nIt keeps serving {}/graphql until Ctrl-C. No token is needed on this machine.", story.base);
         stop.await;
     }

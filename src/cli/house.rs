@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     net::{SocketAddr, TcpListener},
     path::Path,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -19,6 +20,9 @@ use crate::{
     timeline::Timeline,
     worker::{Crew, Setup, Worker},
 };
+
+/// How long the database may take to close. With what the parts take before it, a stop stays under ten seconds.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A whole server at work.
 pub struct House {
@@ -54,6 +58,9 @@ impl House {
         lock: Option<File>,
     ) -> Result<Self> {
         let address = listener.local_addr().map_err(Error::internal)?;
+        if address.ip().is_unspecified() && settings.public_url.is_none() {
+            tracing::warn!("clients cannot load from http://{address}: say by --public-url how they reach this server");
+        }
         let local = if settings.dev { Some(access::local_user(&app.store).await?) } else { None };
         let policy = Policy { allow_origin: settings.allow_origin.clone(), local };
         let server = Server::start(app.clone(), policy, listener)?;
@@ -77,7 +84,9 @@ impl House {
         self.server.close_streams();
         self.worker.stop().await;
         self.server.stop().await;
-        self.app.store.close().await;
+        if tokio::time::timeout(FAREWELL, self.app.store.close()).await.is_err() {
+            tracing::warn!("the database did not take leave in time");
+        }
     }
 }
 

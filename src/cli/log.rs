@@ -1,5 +1,7 @@
 //! Log lines: to standard error, for people or for programs.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
 pub(super) fn start(settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| Error::invalid(format!("`log` is a filter such as `info` or `workroom=debug`: {error}.")))?;
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match settings.log_format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

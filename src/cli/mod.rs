@@ -41,7 +41,7 @@ enum Command {
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(token::Command),
-    /// Check the settings, the database and the files
+    /// Check the settings, the database (bringing it up to date) and the files
     Doctor,
 }
 

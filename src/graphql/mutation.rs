@@ -84,7 +84,8 @@ impl Mutation {
         Ok(Obj(StartRunPayload { run: started.map(|started| Obj(started.run)), user_errors }))
     }
 
-    /// Makes a new run of one that there is: the same prompt or another, the same contents of the same files.
+    /// Makes a new run of one that there is: the same prompt or another. Files that the run was given are given again with the
+    /// same contents; a run that was given none reads the drive as it is now.
     async fn rerun(
         &self,
         ctx: &Context<'_>,

@@ -20,7 +20,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::{
-    graphql::answer,
+    graphql::{answer, settings::Origins},
     request_id::{REQUEST_ID, request_id},
 };
 use crate::{
@@ -46,11 +46,13 @@ pub(super) struct Signed {
 pub(super) async fn download(
     request: HttpRequest,
     app: web::Data<App>,
+    origins: web::Data<Origins>,
     path: web::Path<(String, String)>,
     signed: Option<web::Query<Signed>>,
 ) -> HttpResponse {
     let id = request_id(request.headers());
-    let span = tracing::info_span!("download", request_id = id);
+    // Of the highest level, so that it is there whichever lines are written: each carries the request's id.
+    let span = tracing::error_span!("download", request_id = id);
     let answer = async {
         let answered = match opened(&app, path.into_inner(), signed).await {
             Ok((name, download)) => send(&request, &app, &name, &download).await,
@@ -61,8 +63,14 @@ pub(super) async fn download(
         response
     };
     let mut response = answer.instrument(span).await;
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
+    }
+    // A page that may use the API may also load what the API gives it an address of.
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| origins.admits(&request)) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
     response
 }

@@ -59,6 +59,7 @@ impl Server {
         if policy.local.is_some() {
             origins = origins.with_this_machine().only_hosts(["localhost", "127.0.0.1", "[::1]"]);
         }
+        let allowed = web::Data::new(origins.clone());
         let endpoint = Endpoint {
             executor: graphql::engine(app.clone()),
             gate,
@@ -71,6 +72,7 @@ impl Server {
         let routes = move || {
             Routes::new()
                 .app_data(app.clone())
+                .app_data(allowed.clone())
                 .configure(|config| transport::configure(config, "/graphql", endpoint.clone()))
                 .route("/files/{version}/{name}", web::get().to(download))
                 .route("/files/{version}/{name}", web::head().to(download))

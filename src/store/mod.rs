@@ -46,8 +46,11 @@ use sqlx::{
 
 use crate::error::{Error, Kind, Result};
 
-/// How long a query may wait for a connection, and a connection for a lock.
+/// How long a query of SQLite may wait for a connection, and a connection for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a query of PostgreSQL may wait for a connection. When the server is away, this is how long clients wait to be
+/// told; a pool that is only busy is not that far behind.
+const CONNECT: Duration = Duration::from_secs(4);
 
 /// Where the rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +185,7 @@ impl Store {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::invalid(format!("The database URL is not understood: {error}.")))?
             .application_name("workroom");
-        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT).connect_with(options).await?;
         migrate::postgres(&pool).await?;
         Ok(Self(Engine::Postgres(pool)))
     }

@@ -38,10 +38,21 @@ pub(super) struct Head {
 }
 
 pub(super) struct Tail {
-    run: RunId,
-    tails: Arc<Tails>,
     ring: Mutex<Ring>,
     head: watch::Sender<Head>,
+    run: RunId,
+    /// Where it is listed until its last follower goes.
+    tails: Arc<Tails>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let mut tails = self.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have begun to follow the run again in this moment, with a tail of their own.
+        if tails.get(&self.run).is_some_and(|tail| tail.strong_count() == 0) {
+            tails.remove(&self.run);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -68,10 +79,10 @@ impl Tail {
             return tail;
         }
         let tail = Arc::new(Self {
-            run,
-            tails: timeline.tails.clone(),
             ring: Mutex::default(),
             head: watch::Sender::new(from),
+            run,
+            tails: timeline.tails.clone(),
         });
         tails.insert(run, Arc::downgrade(&tail));
         if !from.ended {
@@ -143,17 +154,6 @@ async fn read(timeline: Timeline, owner: Viewer, run: RunId, tail: Weak<Tail>) {
     }
 }
 
-/// The last follower takes the tail away with it.
-impl Drop for Tail {
-    fn drop(&mut self) {
-        let mut tails = self.tails.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another may have taken its place in the meantime.
-        if tails.get(&self.run).is_some_and(|tail| tail.strong_count() == 0) {
-            tails.remove(&self.run);
-        }
-    }
-}
-
 /// Reads the next rows; says whether there may be more at once.
 async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> crate::error::Result<bool> {
     let after = tail.head.borrow().sequence;
@@ -162,4 +162,40 @@ async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> c
     let some = !events.is_empty();
     tail.push(events);
     Ok(some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hint::Hints,
+        model::{id::UserId, user::UserRole},
+        store::{Location, Store},
+    };
+
+    #[tokio::test]
+    async fn the_last_follower_takes_the_tail_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&Location::Sqlite(folder.path().join("rows"))).await.unwrap();
+        let timeline = Timeline::new(store.clone(), Hints::default());
+        let viewer = Viewer::authenticated(UserId::new(), UserRole::User, None);
+        let listed = || timeline.tails.0.lock().unwrap().len();
+        for ended in [true, false] {
+            let run = RunId::new();
+            let follow = || Tail::of(&timeline, viewer, run, Head { sequence: 3, ended });
+            let (one, other) = (follow(), follow());
+            assert!(Arc::ptr_eq(&one, &other), "they share it");
+            drop(one);
+            assert_eq!(listed(), 1);
+            drop(other);
+            // Its reader may hold it for the moment of a look.
+            let gone = async {
+                while listed() > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the tail goes");
+        }
+        store.close().await;
+    }
 }

@@ -30,8 +30,8 @@ pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit)
                 tracing::info!(run = %lease.run_id(), "another worker has this run now");
             }
             Err(error) => {
-                // Not handed back: its lease runs out first, and that is the pause before the next try.
-                tracing::warn!(run = %lease.run_id(), ?error, "a run could not go on and is left for another try");
+                // Not handed back: what is away comes back in its own time, and tries in a hurry would soon be too many.
+                tracing::warn!(run = %lease.run_id(), ?error, "a run could not go on and is left until its lease runs out");
             }
         }
         drop(place);

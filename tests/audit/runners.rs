@@ -27,7 +27,7 @@ async fn run(runner: &str, settings: &[(&str, &str)]) -> (bool, String) {
 }
 
 /// Fails with the program's output unless it found nothing.
-async fn pass(runner: &str, settings: &[(&str, &str)]) {
+pub async fn pass(runner: &str, settings: &[(&str, &str)]) {
     let (passed, said) = run(runner, settings).await;
     assert!(passed, "{runner} found something:\n{said}");
     println!("{said}");

@@ -10,7 +10,7 @@
 //!   [`crate::graphql::limits`];
 //! - `execute`: time limit and panics;
 //! - [`answer`]: codes, masking, JSON, status;
-//! - `sse`, `websocket`: answers in many pieces;
+//! - `sse`, `websocket`, `frames`: answers in many pieces;
 //! - [`stall`]: what the server around this needs, so that a client that reads nothing holds no connection.
 //!
 //! Queries may come by GET, everything else by POST. A body is `application/json`, which no page of a foreign origin can
@@ -19,6 +19,7 @@
 pub mod answer;
 mod body;
 mod execute;
+mod frames;
 pub mod gate;
 mod multipart;
 mod negotiate;
@@ -91,7 +92,8 @@ async fn entry<E: Executor, G: Gate>(
     payload: web::Payload,
 ) -> HttpResponse {
     let id = request_id(http.headers());
-    let span = tracing::info_span!("graphql", request_id = id);
+    // Of the highest level, so that it is there whichever lines are written: each carries the request's id.
+    let span = tracing::error_span!("graphql", request_id = id);
     let answer = async {
         if !endpoint.origins.answers(&http) {
             let message = "This server does not answer for that host.";

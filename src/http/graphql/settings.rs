@@ -92,7 +92,7 @@ impl Origins {
     }
 
     /// Whether a page of the request's `Origin` may call; yes when there is none, for then it is no browser's page.
-    pub(super) fn admits(&self, request: &HttpRequest) -> bool {
+    pub(in crate::http) fn admits(&self, request: &HttpRequest) -> bool {
         let headers = request.headers();
         if !headers.contains_key(header::ORIGIN) {
             return true;
@@ -105,7 +105,7 @@ impl Origins {
     }
 
     /// Whether the request is for a host that this server answers for.
-    pub(super) fn answers(&self, request: &HttpRequest) -> bool {
+    pub(in crate::http) fn answers(&self, request: &HttpRequest) -> bool {
         let Some(hosts) = &self.hosts else { return true };
         let Some(asked) = host(request) else { return false };
         let name = match asked.rsplit_once(':') {

@@ -29,7 +29,7 @@ use tracing::Instrument;
 use super::{
     Endpoint,
     answer::{Body, failure, is_request_error, json},
-    bearer, execute,
+    bearer, execute, frames,
     gate::{Admission, Gate},
     request::Params,
 };
@@ -112,9 +112,10 @@ pub(super) fn upgrade<E: Executor, G: Gate>(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
+    let frame = endpoint.limits.frame;
+    let payload = frames::guard(request, payload, frame)?;
     let (response, session, messages) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
     let spoken = response.headers().contains_key(actix_web::http::header::SEC_WEBSOCKET_PROTOCOL);
-    let frame = endpoint.limits.frame;
     let mut messages = messages.max_frame_size(frame).aggregate_continuations().max_continuation_size(frame);
     let mut socket = Socket {
         endpoint: endpoint.clone(),

@@ -1,0 +1,131 @@
+//! How fast a page of projects is, over HTTP, on the real binary: `cargo bench --bench projects`, or with
+//! `-- PATH_OF_A_BINARY` on another build of it.
+//!
+//! It starts a server in development mode in a temporary folder, makes 10,000 projects, and asks for pages of 50. It prints
+//! the time from exec to the first answer of `/healthz`, the memory then, and p50 and p95 of each kind of page. It judges
+//! nothing: figures depend on the machine.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+const PROJECTS: usize = 10_000;
+const PAGES: usize = 300;
+
+/// The server; it ends with the bench.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(bench());
+}
+
+async fn bench() {
+    let given = env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_workroom").to_owned());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let http = Client::new();
+    println!("{binary}");
+    for start in ["first start", "second start"] {
+        let (server, base, took) = start_server(&binary, folder.path(), &http).await;
+        println!("{start}: {took:?} to the first 200, {}", memory(&server));
+        if start == "first start" {
+            continue;
+        }
+        let begun = Instant::now();
+        let create = |number: usize| {
+            let name = format!("Project {:05} of everybody", number * 7919 % PROJECTS);
+            let input = json!({ "name": name, "description": "About as long as most are.", "labels": ["bench"] });
+            ask(
+                &http,
+                &base,
+                "mutation($input: CreateProjectInput!) { createProject(input: $input) { project { id } } }",
+                json!({ "input": input }),
+            )
+        };
+        stream::iter(0..PROJECTS).map(create).buffer_unordered(32).for_each(|_| async {}).await;
+        println!("{PROJECTS} projects made in {:?}", begun.elapsed());
+        pages(&http, &base).await;
+        println!("at the end: {}", memory(&server));
+    }
+}
+
+async fn start_server(binary: &str, folder: &Path, http: &Client) -> (Server, String, Duration) {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let base = format!("http://127.0.0.1:{port}");
+    let begun = Instant::now();
+    let child = Command::new(binary)
+        .args(["serve", "--dev", "--listen", &format!("127.0.0.1:{port}")])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let server = Server(child);
+    while begun.elapsed() < Duration::from_secs(20) {
+        if http.get(format!("{base}/healthz")).send().await.is_ok_and(|response| response.status() == 200) {
+            return (server, base, begun.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("no answer in time");
+}
+
+async fn pages(http: &Client, base: &str) {
+    for (what, selection, arguments) in [
+        ("by change, with totalCount", "totalCount", json!({})),
+        ("by change, without", "", json!({})),
+        ("by name, with totalCount", "totalCount", json!({ "orderBy": { "field": "NAME", "direction": "ASC" } })),
+        ("text filter, with totalCount", "totalCount", json!({ "filterBy": { "text": "777" } })),
+        ("label filter, with totalCount", "totalCount", json!({ "filterBy": { "labels": ["bench"] } })),
+    ] {
+        let query = format!(
+            "query($after: String, $filterBy: ProjectFilter, $orderBy: ProjectOrder) {{
+                projects(first: 50, after: $after, filterBy: $filterBy, orderBy: $orderBy) {{
+                    {selection} nodes {{ id name description labels updatedAt version }} pageInfo {{ endCursor hasNextPage }} }} }}"
+        );
+        let mut times = Vec::with_capacity(PAGES);
+        let mut after = Value::Null;
+        for _ in 0..PAGES {
+            let mut variables = arguments.clone();
+            variables["after"] = after.clone();
+            let begun = Instant::now();
+            let page = ask(http, base, &query, variables).await["projects"].take();
+            times.push(begun.elapsed());
+            after = if page["pageInfo"]["hasNextPage"] == true {
+                page["pageInfo"]["endCursor"].clone()
+            } else {
+                Value::Null
+            };
+        }
+        times.sort_unstable();
+        println!("{what}: p50 {:?}, p95 {:?}", times[PAGES / 2], times[PAGES * 95 / 100]);
+    }
+}
+
+async fn ask(http: &Client, base: &str, query: &str, variables: Value) -> Value {
+    let request = http.post(format!("{base}/graphql")).json(&json!({ "query": query, "variables": variables }));
+    let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    assert!(answer.get("errors").is_none(), "{answer:#}");
+    answer["data"].take()
+}
+
+fn memory(server: &Server) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS is not told here");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
