@@ -21,10 +21,10 @@
 //! | [`files`] | Bytes: what an object store holds, uploads on their way in, signed addresses. | `model` `error` `clock` |
 //! | [`timeline`] | A run's log: append to it, read its tail, follow it. | `store` `hint` `model` `error` |
 //! | [`app`] | The use cases: authorise, one unit of change, append events, ring the bell. | `timeline` `store` `files` `hint` `model` `error` `clock` |
-//! | [`agent`] | The loop: a turn of the model, its tool calls, until done, cancelled or out of budget. | `app` `timeline` `model` `error` `clock` `config` |
+//! | [`agent`] | The loop: a turn of the model, its tool calls, until done, cancelled or out of budget. | `app` `timeline` `model` `error` `config` |
 //! | [`worker`] | Claims queued runs and has the agent execute them; keeps leases, takes over, reaps. | `agent` `app` `timeline` `store` `hint` `model` `error` `clock` `config` |
 //! | [`graphql`] | The schema. A resolver is a call and a return. | `app` `timeline` `store` `files` `model` `error` |
-//! | [`http`] | Routes, who is asking, GraphQL over HTTP, WebSocket and server-sent events, downloads, health. | `graphql` `app` `files` `hint` `model` `error` `clock` |
+//! | [`http`] | Routes, who is asking, GraphQL over HTTP, WebSocket and server-sent events, downloads, health. | `graphql` `app` `files` `model` `error` `clock` |
 //! | [`cli`] | The command line, a file for each subcommand; it wires the parts. | everything |
 //!
 //! Some doors need a word.
@@ -35,7 +35,7 @@
 //! - `worker` asks `store` for what is due across all projects, with the reapers' capability. What it then does is `app`'s again.
 //! - `agent` and `worker` ask `timeline` whether an error means that the lease is lost. They append through the desk of
 //!   [`app::work`].
-//! - `http` asks `hint` to be woken when a token ends, and `files` to stage an upload and to send a download.
+//! - `http` asks `files` to stage an upload and to send a download.
 //! - [`graphql`] and [`http`] are one front door, [`agent`] and [`worker`] the other. They never call each other. The API asks by
 //!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
 //!   of its own needs nothing new.

@@ -154,7 +154,8 @@ fn resolvers(source: &Source) -> Vec<(usize, String, String)> {
 
 /// The type inside `Result`, `Option` and references.
 fn core(answer: &str) -> &str {
-    let answer = answer.trim().trim_start_matches('&').trim_start_matches("'_ ").trim_end_matches(',');
+    let answer = answer.trim().trim_start_matches('&').trim_start_matches("'_ ").trim_start_matches("async_graphql::");
+    let answer = answer.trim_end_matches(',');
     for wrapper in ["Result<", "Option<", "impl Stream<Item = "] {
         if let Some(inner) = answer.strip_prefix(wrapper) {
             // Up to the bracket that closes this wrapper; what follows it (`+ use<>`) says nothing about the answer.
@@ -198,6 +199,54 @@ fn resolvers_answer_with_objects_in_our_container() {
     none(&faults, "a bare object or `Vec` goes through the engine's container: use `Obj`, `Rows` or a connection");
     assert_eq!(core("Result<Option<Vec<Run>>>"), "Vec<Run>");
     assert_eq!(core("Result<impl Stream<Item = Result<Obj<Batch>>> + use<>>"), "Obj<Batch>");
+}
+
+/// The structs of a file that are objects of the schema by derivation: the name and the lines of the body, with the first one's
+/// number.
+fn derived_objects(source: &Source) -> Vec<(String, usize, Vec<&str>)> {
+    let code = source.product_code();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("SimpleObject)]") {
+        let Some(start) = code[at..].find("pub struct ").map(|start| at + start + "pub struct ".len()) else {
+            continue;
+        };
+        let (Some(name), Some(end)) = (word(&code[start..]), code[start..].find("\n}")) else { continue };
+        found.push((name, source.line(start), code[start..start + end].lines().collect()));
+    }
+    found
+}
+
+#[test]
+fn fields_hold_objects_in_our_container() {
+    let sources = sources();
+    let derived: Vec<_> = sources
+        .iter()
+        .flat_map(|source| derived_objects(source).into_iter().map(move |found| (source, found)))
+        .collect();
+    let names: BTreeSet<&str> = derived.iter().map(|(_, (name, _, _))| name.as_str()).collect();
+    assert!(names.contains("Run") && names.contains("TokenUsage") && names.len() > 15, "{names:?}");
+    let mut faults = Vec::new();
+    for (source, (name, first, lines)) in &derived {
+        let mut is_shown = true;
+        for (at, line) in lines.iter().enumerate() {
+            if line.contains("#[graphql(skip") {
+                is_shown = false;
+            }
+            let Some((field, kind)) = line.trim().split_once(": ").filter(|_| !line.trim().starts_with("#[")) else {
+                continue;
+            };
+            let bare = kind.trim_end_matches(',').trim_end_matches('>').rsplit(['<', ':']).next().unwrap_or_default();
+            let is_wrapped = ["Obj<", "Rows<", "Connection<"].iter().any(|ours| kind.contains(ours));
+            if is_shown && !is_wrapped && names.contains(bare) {
+                faults.push(format!("{}:{}: `{name}.{field}` is `{kind}`", source.path, first + at));
+            }
+            is_shown = true;
+        }
+    }
+    none(
+        &faults,
+        "a bare object or `Vec` goes through the engine's container: use `Obj` or `Rows`, or skip it and add an edge",
+    );
 }
 
 #[test]

@@ -73,45 +73,57 @@ async fn every_input_that_names_something_has_a_case() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_foreign_is_answered_like_what_is_invented_on_sqlite() {
-    let ground = Ground::new(None).await;
-    for case in CASES {
-        holds(&ground, case).await;
-    }
-    ground.world.stop().await;
+    tell_all(Ground::new(None).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_foreign_is_answered_like_what_is_invented_on_postgres() {
     let Some(database) = database().await else { return };
-    let ground = Ground::new(Some(database.url.clone())).await;
-    for case in CASES {
-        holds(&ground, case).await;
-    }
-    ground.world.stop().await;
+    tell_all(Ground::new(Some(database.url.clone())).await).await;
     database.remove().await;
 }
 
-async fn holds(ground: &Ground, case: &Case) {
-    for way in case.ways {
-        for (what, hers, invented) in ground.values(case.value) {
-            let place = format!("{} with alice's {what}, by {way:?}", case.covers);
-            assert_ne!(hers, invented, "{place}: the invented value is hers");
-            let (before, seen) = (ground.dump().await, ground.seen_by_alice().await);
-            let to_hers = answer(ground, case, *way, &hers).await;
-            if case.makes {
-                ground.settled().await;
-            } else {
-                assert_eq!(before, ground.dump().await, "{place}: something changed");
-            }
-            assert_eq!(seen, ground.seen_by_alice().await, "{place}: alice sees a difference");
-            let to_invented = answer(ground, case, *way, &invented).await;
-            assert_eq!(to_hers, to_invented, "{place}: the answers differ");
-            assert!(to_hers.contains(case.says), "{place}: the answer is not the one that was meant: {to_hers}");
-            if case.makes {
-                ground.settled().await;
+/// Tries every case, and tells all that fail.
+async fn tell_all(ground: Ground) {
+    let mut faults = Vec::new();
+    for case in CASES {
+        for way in case.ways {
+            for (what, hers, invented) in ground.values(case.value) {
+                let place = format!("{} with alice's {what}, by {way:?}", case.covers);
+                assert_ne!(hers, invented, "{place}: the invented value is hers");
+                let found = attempt(&ground, case, *way, (&hers, &invented)).await;
+                faults.extend(found.into_iter().map(|fault| format!("{place}: {fault}")));
             }
         }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    ground.world.stop().await;
+}
+
+/// What goes wrong when bob gives alice's value, and then an invented one.
+async fn attempt(ground: &Ground, case: &Case, way: Way, (hers, invented): (&str, &str)) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (before, seen) = (ground.dump().await, ground.seen_by_alice().await);
+    let to_hers = answer(ground, case, way, hers).await;
+    if case.makes {
+        ground.settled().await;
+    } else if before != ground.dump().await {
+        faults.push("something changed".to_owned());
+    }
+    if seen != ground.seen_by_alice().await {
+        faults.push("alice sees a difference".to_owned());
+    }
+    let to_invented = answer(ground, case, way, invented).await;
+    if to_hers != to_invented {
+        faults.push(format!("the answers differ: {to_hers} and {to_invented}"));
+    }
+    if !to_hers.contains(case.says) {
+        faults.push(format!("this is not the answer that was meant: {to_hers}"));
+    }
+    if case.makes {
+        ground.settled().await;
+    }
+    faults
 }
 
 /// Bob's answer, without the value that was asked for.
