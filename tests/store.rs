@@ -9,7 +9,6 @@ mod fixture;
 mod idempotency;
 mod lease;
 mod migration;
-mod plan;
 mod project;
 mod run;
 mod session;
