@@ -1,5 +1,5 @@
-//! How fast a page of projects is, over HTTP, on the real binary: `cargo bench --bench projects`, or with
-//! `-- PATH_OF_A_BINARY` on another build of it.
+//! How fast a page of projects is, over HTTP, on the real binary: `cargo bench --bench projects` for the release profile,
+//! with `--profile dev` for the one of the tests, and with `-- PATH_OF_A_BINARY` for any build of it.
 //!
 //! It starts a server in development mode in a temporary folder, makes 10,000 projects, and asks for pages of 50. It prints
 //! the time from exec to the first answer of `/healthz`, the memory then, and p50 and p95 of each kind of page. It judges

@@ -265,7 +265,7 @@ async fn an_ended_token_opens_no_door() {
         let url = scene.amy.graphql();
         let query = json!({ "query": "{ __schema { queryType { name } } }" });
         let form = Body::upload(&scene.project, None, 1).file("0", "a.txt", b"a").end();
-        let form_type = format!("multipart/form-data; boundary={}", BOUNDARY);
+        let form_type = format!("multipart/form-data; boundary={BOUNDARY}");
         for request in [
             http.post(&url).json(&query),
             http.get(format!("{url}?query=%7B__typename%7D")),
