@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use workroom::model::id::{ArtifactId, FileId, ProjectId, RunId, SessionId, UserId};
 
-use crate::world::{PATIENCE, User, World, engines, id};
+use crate::world::{PATIENCE, User, World, engine::Engine, id};
 
 /// A world in which there is one of each, to be asked for wrongly.
 struct Scene {
@@ -450,7 +450,8 @@ async fn documents_that_are_huge_or_deep_are_refused_at_once() {
 /// What SQLite lets pass and PostgreSQL does not: NUL in text, numbers out of range.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_asked_nothing_that_it_cannot_answer() {
-    let Some(world) = engines::world_on_postgres().await else { return };
+    let Some(engine) = Engine::postgres().await else { return };
+    let world = engine.world(|_, _| {}).await;
     let scene = Scene::on(world).await;
     let filter = "query($filter: ProjectFilter) { projects(filterBy: $filter) { totalCount nodes { id } } }";
     let none = |answer: &Value| is_bad_input(answer) || answer["data"]["projects"]["totalCount"] == 0;

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::world::{User, World, engines::on_both_engines, form::Body, id};
+use crate::world::{User, World, engine::on_both_engines, form::Body, id};
 
 on_both_engines!(
     a_replaced_file_keeps_its_id_and_its_old_content_its_address,

@@ -13,7 +13,7 @@ async fn a_run_is_watched_live_and_what_it_made_can_be_opened() {
         amy.upload(&project, &[("contract.md", b"# Terms\n\nLate sums bear interest at four per cent.\n")]).await;
     assert_eq!(uploaded["results"][0]["file"]["mediaType"], "text/markdown");
     let run = amy.start_run(&project, "What interest do late sums bear?").await;
-    let watched = amy.follow(&run, None).await.to_the_end().await;
+    let watched = amy.follow(&run, None).await.until_the_end().await;
     let sequences: Vec<u64> = watched.iter().map(|(sequence, _)| *sequence).collect();
     assert_eq!(sequences, (1..=watched.len() as u64).collect::<Vec<_>>());
     assert_eq!(watched.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
@@ -42,7 +42,7 @@ async fn the_same_timeline_comes_over_query_socket_and_events() {
     let amy = world.user("amy").await;
     let project = amy.project("Anything").await;
     let run = amy.start_run(&project, "Is there anything?").await;
-    let live = amy.follow(&run, None).await.to_the_end().await;
+    let live = amy.follow(&run, None).await.until_the_end().await;
     let kinds: Vec<String> = live.iter().map(|(_, kind)| kind.clone()).collect();
     assert_eq!(amy.timeline(&run).await, kinds);
 

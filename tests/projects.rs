@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{User, World, engines::on_both_engines, id};
+use crate::world::{User, World, engine::on_both_engines, id};
 
 on_both_engines!(
     a_key_makes_a_repeated_request_harmless,

@@ -71,7 +71,7 @@ pub async fn start(app: &App, viewer: Viewer, input: StartRun, key: Option<Strin
                     open(tx, &viewer, input.project_id).await.map_err(|error| error.at(["input", "projectId"]))?;
                 let place = match take_place(tx, &viewer, &scope, keyed).await? {
                     Place::Taken(place) => place,
-                    Place::Repeated(started) => return Ok(started),
+                    Place::Repeated(queued) => return Ok(*queued),
                 };
                 let draft = Draft {
                     prompt,
@@ -117,7 +117,7 @@ pub async fn rerun(app: &App, viewer: Viewer, input: Rerun, key: Option<String>)
                     open(tx, &viewer, original.project_id).await.map_err(|error| error.at(["input", "runId"]))?;
                 let place = match take_place(tx, &viewer, &scope, keyed).await? {
                     Place::Taken(place) => place,
-                    Place::Repeated(started) => return Ok(started),
+                    Place::Repeated(queued) => return Ok(*queued),
                 };
                 let draft = Draft {
                     prompt: changed.unwrap_or(original.prompt),
@@ -180,7 +180,7 @@ struct Taken {
 enum Place {
     Taken(Taken),
     /// The same request made a run before.
-    Repeated(Queued),
+    Repeated(Box<Queued>),
 }
 
 /// What a unit did, to be announced after its commit.
@@ -212,7 +212,8 @@ async fn take_place(tx: &mut Tx, viewer: &Viewer, scope: &ProjectScope, keyed: O
     {
         let before = store::run::get(tx, viewer, RunId(before)).await?;
         let run = before.ok_or_else(|| Error::internal("an idempotency key without its run"))?;
-        return Ok(Place::Repeated(Queued { started: Started { run, repeated: true }, stopped: Vec::new() }));
+        let queued = Queued { started: Started { run, repeated: true }, stopped: Vec::new() };
+        return Ok(Place::Repeated(Box::new(queued)));
     }
     let number = store::project::next_run_number(tx, scope).await?.ok_or_else(absent)?;
     Ok(Place::Taken(Taken { id, number, now }))

@@ -22,7 +22,7 @@ use crate::{
 /// Bytes of bodies that the ring holds at the most; the newest event is always there.
 const RING_BYTES: usize = 256 << 10;
 /// What is read at once.
-const READ: Span = Span { rows: 500, bytes: RING_BYTES as i64 };
+const READ: Span = Span { rows: 500, bytes: 256 << 10 };
 /// The slow look, for changes whose bell rang in another process.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 

@@ -36,7 +36,7 @@ on_engines! {
         for after in 0..=all.len() {
             let cursor = after.to_string();
             let rest = &all[after..];
-            assert_eq!(amy.follow(&run, Some(&cursor)).await.to_the_end().await, rest, "SSE after {after}");
+            assert_eq!(amy.follow(&run, Some(&cursor)).await.until_the_end().await, rest, "SSE after {after}");
             assert_eq!(over_socket(&amy, &run, Some(cursor.clone())).await, rest, "WebSocket after {after}");
             let data = amy.ask(query, json!({ "run": run, "after": cursor })).await;
             let paged = json!({ "data": { "runEvents": { "events": data["run"]["events"]["nodes"] } } });
@@ -141,7 +141,7 @@ async fn a_long_timeline_comes_in_bounded_batches_and_nothing_is_lost_between_th
     }
     assert!(next > 2_400, "{next}");
     assert!(batches > 5);
-    let after = amy.follow(&run, Some("1000")).await.to_the_end().await;
+    let after = amy.follow(&run, Some("1000")).await.until_the_end().await;
     assert_eq!((after.first().map(|event| event.0), after.len() as u64), (Some(1001), next - 1 - 1000));
     world.stop().await;
 }

@@ -56,7 +56,7 @@ async fn a_revoked_token_closes_its_streams_and_no_others() {
     assert_told(&last_of(&mut stream).await, "UNAUTHENTICATED");
     assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
     gate.open();
-    let rest = stays.to_the_end().await;
+    let rest = stays.until_the_end().await;
     assert_eq!(rest.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
     world.stop().await;
 }
@@ -92,7 +92,7 @@ async fn a_server_that_stops_tells_its_followers_and_the_next_one_goes_on() {
     assert_told(&last, "UNAVAILABLE");
     assert_eq!(code, 1012, "{reason}");
     gate.open();
-    let rest = amy.at(&world).follow(&run, Some(&cursor)).await.to_the_end().await;
+    let rest = amy.at(&world).follow(&run, Some(&cursor)).await.until_the_end().await;
     let numbers: Vec<u64> = rest.iter().map(|(sequence, _)| *sequence).collect();
     let first = cursor.parse::<u64>().expect("a number") + 1;
     assert_eq!(numbers, (first..first + rest.len() as u64).collect::<Vec<_>>());
@@ -110,8 +110,8 @@ async fn the_end_of_a_session_leaves_its_history_readable() {
     let query = "query($run: ID!) { run(id: $run) { session { id } } }";
     let session = amy.ask(query, json!({ "run": run })).await["run"]["session"]["id"].take();
     amy.mutate("revokeSession", json!({ "sessionId": session }), "session { id }").await;
-    let events = follower.to_the_end().await;
+    let events = follower.until_the_end().await;
     assert_eq!(events.last().map(|(_, kind)| kind.as_str()), Some("RUN_CANCELLED"));
-    assert_eq!(amy.follow(&run, None).await.to_the_end().await, events);
+    assert_eq!(amy.follow(&run, None).await.until_the_end().await, events);
     world.stop().await;
 }

@@ -40,7 +40,7 @@ on_engines! {
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(number as u64 * 4)).await;
                 let events = if number % 2 == 0 {
-                    amy.follow(&run, Some(&after.to_string())).await.to_the_end().await
+                    amy.follow(&run, Some(&after.to_string())).await.until_the_end().await
                 } else {
                     over_socket(&amy, &run, Some(after.to_string())).await
                 };
@@ -79,7 +79,7 @@ on_engines! {
         // The gate is closed: what was seen up to now was seen before the end was written.
         assert_eq!(amy.status(&run).await, "RUNNING");
         gate.open();
-        seen.extend(stream.to_the_end().await);
+        seen.extend(stream.until_the_end().await);
         assert_eq!(seen.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
         assert_eq!(seen.len(), amy.whole_timeline(&run).await.len());
         world.stop().await;
@@ -114,7 +114,7 @@ async fn a_client_that_stops_reading_does_not_hold_up_the_run_or_other_followers
     let mut begin = [0; 12];
     stalled.read_exact(&mut begin).await.expect("the stream begins");
     assert_eq!(&begin, b"HTTP/1.1 200");
-    let watched = amy.follow(&run, None).await.to_the_end().await;
+    let watched = amy.follow(&run, None).await.until_the_end().await;
     assert_eq!(watched.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
     assert_eq!(amy.ended(&run).await["status"], "COMPLETED");
     let asked = Instant::now();

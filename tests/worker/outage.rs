@@ -66,7 +66,7 @@ async fn a_server_lives_through_a_restart_of_its_database() {
     assert_eq!(amy.ended(&run).await["status"], "COMPLETED");
     let events = amy.whole_timeline(&run).await;
     assert_nothing_repeated(&events);
-    seen.extend(follower.to_the_end().await);
+    seen.extend(follower.until_the_end().await);
     assert_eq!(seen.len(), events.len(), "who followed at the tail missed nothing");
     let next = amy.finished_run(&project, "And again.").await;
     assert_eq!(amy.status(&next).await, "COMPLETED");

@@ -82,7 +82,7 @@ async fn a_run_on_one_server_is_followed_and_cancelled_through_the_other() {
     amy_there.cancel(&run).await;
     amy_there.until(&run, "CANCELLED").await;
     assert!(asked.elapsed() < Duration::from_millis(1_500), "{:?}", asked.elapsed());
-    let events = follower.to_the_end().await;
+    let events = follower.until_the_end().await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(events.last().map(|(_, kind)| kind.as_str()), Some("RUN_CANCELLED"));
     assert_nothing_repeated(&amy.whole_timeline(&run).await);

@@ -77,7 +77,8 @@ async fn a_silent_workers_run_is_taken_over_after_its_lease_and_not_before() {
     assert_eq!(events[..before.len()], before[..]);
     let resumed = of_kind(&events, "RUN_RESUMED");
     assert_eq!(resumed.len(), 1);
-    assert!(resumed[0]["reason"].as_str().expect("a reason").contains("silent"), "{resumed:#?}");
+    assert!(resumed[0]["reason"].as_str().expect("a reason").contains("without handing"), "{resumed:#?}");
+    assert_eq!(of_kind(&events, "NOTICE").len(), 1, "it says which call is made once more");
     assert_ne!(resumed[0]["worker"], of_kind(&events, "RUN_STARTED")[0]["worker"]);
     assert_eq!(amy.ended(&waiting).await["status"], "COMPLETED");
     assert_eq!((gate.begun(), gate.finished()), (3, 2), "only the call that was cut off was begun again");

@@ -59,3 +59,24 @@ macro_rules! on_engines {
     )+ };
 }
 pub(crate) use on_engines;
+
+/// One test for each engine, from stories of this module that take a world.
+macro_rules! on_both_engines {
+    ($($story:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                super::$story(crate::world::World::start().await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                let Some(engine) = crate::world::engine::Engine::postgres().await else { return };
+                super::$story(engine.world(|_, _| {}).await).await;
+                engine.remove().await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_engines;

@@ -44,7 +44,7 @@ impl Events {
     }
 
     /// All events of a followed run up to its end, as `(sequence, type)`.
-    pub async fn to_the_end(mut self) -> Vec<(u64, String)> {
+    pub async fn until_the_end(mut self) -> Vec<(u64, String)> {
         let mut events = Vec::new();
         while let Some(answer) = self.next().await {
             events.extend(events_of(&answer));

@@ -2,7 +2,6 @@
 
 pub mod crew;
 pub mod engine;
-pub mod engines;
 pub mod form;
 pub mod live;
 pub mod runs;
