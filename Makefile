@@ -1,13 +1,16 @@
 # The commands of this project. `make demo` and `make test` need a Rust toolchain; they install the rest by name.
 
+# Debian packages by name; who is not root is asked by sudo.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+INSTALL := $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+
 .PHONY: help demo test check fmt schema compiler database node modules
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: compiler ## Start a server, run an agent on real documents, watch it live (DEMO_ONCE=1 leaves when the story is told)
-	cargo build --locked
-	./target/debug/workroom demo --log warn
+	cargo run --locked --quiet -- demo --log warn
 
 test: compiler database modules ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
@@ -26,15 +29,15 @@ schema: ## Write schema.graphql from the code
 
 # SQLite is compiled from C.
 compiler:
-	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq build-essential; }
+	@command -v cc >/dev/null || { $(INSTALL) build-essential; }
 
 # The store's suite runs on both engines. Another server can be given by TEST_POSTGRES_URL; SKIP_POSTGRES=1 leaves it out.
 database:
-	@[ -n "$$TEST_POSTGRES_URL$$SKIP_POSTGRES" ] || command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
-		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }
+	@[ -n "$$TEST_POSTGRES_URL" ] || [ "$$SKIP_POSTGRES" = 1 ] || command -v postgres >/dev/null \
+		|| ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(INSTALL) postgresql; }
 
 node:
-	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm; }
+	@command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
 
 # The audits' runners and the Relay compiler.
 modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json

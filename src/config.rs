@@ -1,6 +1,7 @@
 //! Settings: by flag, environment and `workroom.toml`, the first the strongest. The only reader of the environment.
 
 use std::{
+    fmt::Display,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -172,10 +173,14 @@ impl Settings {
                 .collect::<Result<_>>()?,
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| "info".into()),
-            max_runs: at_least_one("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8))?,
+            max_runs: counted("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8), 10_000)?,
             limits: RunLimits {
-                turns: at_least_one("max-turns", given.max_turns.or(file.max_turns).unwrap_or(50))?,
-                tokens: at_least_one("max-tokens", given.max_tokens.or(file.max_tokens).unwrap_or(2_000_000))?,
+                turns: counted("max-turns", given.max_turns.or(file.max_turns).unwrap_or(50), 1_000_000)?,
+                tokens: counted(
+                    "max-tokens",
+                    given.max_tokens.or(file.max_tokens).unwrap_or(2_000_000),
+                    1_000_000_000_000,
+                )?,
                 wall_time: duration("max-run-time", given.max_run_time.or(file.max_run_time), "30m")?,
             },
             data,
@@ -242,8 +247,12 @@ pub fn duration(name: &str, text: Option<String>, default: &str) -> Result<Durat
         })
 }
 
-fn at_least_one<N: Default + PartialOrd>(name: &str, number: N) -> Result<N> {
-    if number > N::default() { Ok(number) } else { Err(Error::invalid(format!("`{name}` is at least 1."))) }
+fn counted<N: From<u8> + PartialOrd + Display>(name: &str, number: N, most: N) -> Result<N> {
+    if (N::from(1)..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(Error::invalid(format!("`{name}` is not from 1 on, or larger than makes sense: {number}.")))
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +289,7 @@ mod tests {
             "max-runs = 0",
             "session-ttl = '30d'",
             "max-run-time = '200y'",
+            "max-tokens = 9000000000000000000",
         ] {
             assert!(Settings::merge(Given::default(), file(text)).is_err(), "{text}");
         }

@@ -33,8 +33,8 @@
 //! - `graphql` reads lists straight from `store`, through loaders that hold the viewer. A use case between them would only hand
 //!   the page on. It changes nothing there: changes are `app`'s.
 //! - `worker` asks `store` for what is due across all projects, with the reapers' capability. What it then does is `app`'s again.
-//! - `agent` and `worker` ask `timeline` whether an error means that the lease is lost. They append through the desk of
-//!   [`app::work`].
+//! - `worker` takes runs up through `timeline`, and `agent` knows from it what a lost lease is. What a run's holder appends goes
+//!   through the desk of [`app::work`].
 //! - `http` asks `files` to stage an upload and to send a download.
 //! - [`graphql`] and [`http`] are one front door, [`agent`] and [`worker`] the other. They never call each other. The API asks by
 //!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
@@ -51,7 +51,7 @@
 //! new rows at each ring and shares them among all followers; whoever is behind reads the table until they have caught up. What is
 //! delivered was committed, in order, without a gap, up to the last event.
 //!
-//! *Upload and download.* The transport streams a part into [`files::stage`], where it is measured, hashed and looked at.
+//! *Upload and download.* The transport streams a part into [`files::stage`], where it waits as a temporary file.
 //! [`app::file::upload`] stores the bytes under their final key and then writes the row that shows them. An address to load them
 //! again is signed, names one content, and ends with its time or with the token that asked for it.
 //!

@@ -15,7 +15,7 @@ use crate::{
     hint::Topic,
     model::{
         artifact::Artifact,
-        event::{ArtifactCreated, Event, EventBody, FileWritten, RunEventType},
+        event::{ArtifactCreated, EventBody, FileWritten, RunEventType},
         file::{self, File, FileArea, FileVersion, PinnedFile},
         id::ArtifactId,
         page::{Key, PageRequest, Take},
@@ -89,13 +89,16 @@ impl Desk {
 
     /// How often in a row the run was taken up without a step in between, up to now; at most `most`.
     pub async fn fruitless_attempts(&self, most: usize) -> Result<usize> {
-        let size = i64::try_from(most).map_err(Error::internal)?;
+        // Beside each taking-up there may be a notice that tells of it.
+        let size = i64::try_from(most * 2).map_err(Error::internal)?;
         let request = PageRequest { size, after: None, before: None, take: Take::Last };
         let mut conn = self.app.store.read().await?;
         let page = store::event::page(&mut conn, &self.owner(), self.lease.run_id(), None, &request).await?;
-        let taken_up =
-            |event: &&Event| matches!(event.body.kind(), RunEventType::RunStarted | RunEventType::RunResumed);
-        Ok(page.items.iter().rev().take_while(taken_up).count())
+        let kinds = page.items.iter().rev().map(|event| event.body.kind());
+        let since_the_last_step = kinds.take_while(|kind| {
+            matches!(kind, RunEventType::RunStarted | RunEventType::RunResumed | RunEventType::Notice)
+        });
+        Ok(since_the_last_step.filter(|kind| *kind != RunEventType::Notice).count())
     }
 
     /// The session's earlier prompts with their answers, oldest first.

@@ -1,4 +1,4 @@
-//! `workroom doctor`: whether a server would start with these settings, and work.
+//! `workroom doctor`: whether a server could work with these settings.
 
 use std::process::ExitCode;
 

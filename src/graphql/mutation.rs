@@ -121,9 +121,10 @@ impl Mutation {
         let Some(to) = to else {
             return Ok(Obj(UploadFilesPayload { results: Rows(Vec::new()), user_errors }));
         };
-        let mut results = Vec::with_capacity(files.len());
-        for (index, file) in files.iter().enumerate() {
-            let staged: Result<Staged, Error> = file.take(ctx)?;
+        // All of them are asked for before the first is kept, so that a wrong request keeps nothing.
+        let staged = files.iter().map(|file| file.take(ctx)).collect::<Result<Vec<Result<Staged, Error>>>>()?;
+        let mut results = Vec::with_capacity(staged.len());
+        for (index, staged) in staged.into_iter().enumerate() {
             let uploaded = match staged {
                 Ok(staged) => app::file::upload(app, &to, &staged).await,
                 Err(error) => Err(error),

@@ -13,7 +13,7 @@ use crate::world::{
 };
 
 /// Within which a running agent stops.
-const SOON: Duration = Duration::from_millis(1_500);
+const SOON: Duration = Duration::from_millis(2_500);
 
 on_engines! {
     async fn a_queued_run_is_cancelled_at_once(engine) {

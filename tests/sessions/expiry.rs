@@ -19,7 +19,6 @@ const SESSION: &str = "query($id: ID!) { node(id: $id) { ... on WorkspaceSession
 
 on_engines! {
     async fn an_expired_session_reads_as_ended_at_once_and_gives_way(engine) {
-        // The lease is long, so that nothing is swept up in time.
         let world = engine.world(|_, crew| crew.models = vec![crate::world::crew::echo()]).await;
         let amy = world.user("amy").await;
         let project = amy.project("Short").await;
@@ -50,7 +49,7 @@ on_engines! {
         }).await;
         let amy = world.user("amy").await;
         let project = amy.project("Expiring").await;
-        let session = id(&amy.open_project(&project, Some(2)).await["session"]);
+        let session = id(&amy.open_project(&project, Some(4)).await["session"]);
         let running = started(&amy.start(&project, json!({})).await);
         let queued = started(&amy.start(&project, json!({})).await);
         gate.until_begun(1).await;

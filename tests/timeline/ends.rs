@@ -13,7 +13,7 @@ use crate::world::{
 };
 
 /// Within which open connections are told.
-const SOON: Duration = Duration::from_millis(1_500);
+const SOON: Duration = Duration::from_millis(2_500);
 
 /// A run that waits at the gate.
 async fn waiting_run(user: &User, gate: &Gate) -> String {
@@ -64,12 +64,12 @@ async fn a_revoked_token_closes_its_streams_and_no_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_closes_its_streams() {
     let (world, gate) = gated().await;
-    let amy = world.user_until("amy", Some(Duration::from_secs(3))).await;
+    let amy = world.user_until("amy", Some(Duration::from_secs(5))).await;
     let run = waiting_run(&amy, &gate).await;
     let mut socket = amy.socket().await;
     socket.subscribe("1", FOLLOW, json!({ "run": run })).await;
     let mut stream = amy.follow(&run, None).await;
-    assert_eq!(closed(&mut socket, SOON * 3).await.0, 4403);
+    assert_eq!(closed(&mut socket, Duration::from_secs(12)).await.0, 4403);
     assert_told(&last_of(&mut stream).await, "UNAUTHENTICATED");
     world.stop().await;
 }

@@ -54,7 +54,7 @@ async fn two_servers_execute_each_run_once() {
 async fn a_run_on_one_server_is_followed_and_cancelled_through_the_other() {
     let Some(engine) = Engine::postgres().await else { return };
     let gate = Gate::closed();
-    let lease = Duration::from_millis(600);
+    let lease = Duration::from_secs(2);
     let here = engine
         .world(|_, crew| {
             crew.models = vec![through_the_gate()];
@@ -76,14 +76,14 @@ async fn a_run_on_one_server_is_followed_and_cancelled_through_the_other() {
         .await;
     let amy_there = amy.at(&there);
     let follower = amy_there.follow(&run, None).await;
-    tokio::time::sleep(lease * 3).await;
+    tokio::time::sleep(lease * 2).await;
     assert_eq!((gate.begun(), idle.begun()), (1, 0), "a lease that is renewed is not taken");
     let asked = Instant::now();
     amy_there.cancel(&run).await;
     amy_there.until(&run, "CANCELLED").await;
-    assert!(asked.elapsed() < Duration::from_millis(1_500), "{:?}", asked.elapsed());
-    let events = follower.until_the_end().await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    let events = follower.until_the_end().await;
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
     assert_eq!(events.last().map(|(_, kind)| kind.as_str()), Some("RUN_CANCELLED"));
     assert_nothing_repeated(&amy.whole_timeline(&run).await);
     here.stop().await;

@@ -108,9 +108,12 @@ async fn however_often_its_worker_dies_each_deliverable_is_saved_once() {
     let project = amy.project("Parts").await;
     let run = started(&amy.start(&project, json!({})).await);
     for death in 1..=3 {
-        while wait.begun.load(Ordering::SeqCst) < death * 3 {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
+        let begun = async {
+            while wait.begun.load(Ordering::SeqCst) < death * 3 {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        };
+        tokio::time::timeout(crate::world::PATIENCE, begun).await.expect("the agent works");
         // Somewhere between two commits, elsewhere each time.
         tokio::time::sleep(Duration::from_millis(7 * death as u64)).await;
         runtime.shutdown_background();
@@ -169,7 +172,7 @@ async fn a_stopped_servers_run_is_taken_up_at_once() {
     world.restart().await;
     let again = Instant::now();
     gate.until_begun(2).await;
-    assert!(again.elapsed() < Duration::from_millis(1_500), "{:?}", again.elapsed());
+    assert!(again.elapsed() < Duration::from_secs(10), "{:?}", again.elapsed());
     gate.open();
     let amy = amy.at(&world);
     assert_eq!(amy.ended(&run).await["status"], "COMPLETED");
@@ -226,8 +229,8 @@ async fn a_part_that_is_away_for_a_while_is_waited_for() {
             crew.models = vec![Scripted::new("test/away", |turn, _| {
                 if turn == 0 { calls(0, &[("away", json!({}))]) } else { says("done") }
             })];
-            crew.tools = vec![Arc::new(Away(Instant::now() + Duration::from_secs(3)))];
-            crew.lease = Duration::from_millis(400);
+            crew.tools = vec![Arc::new(Away(Instant::now() + Duration::from_millis(1_200)))];
+            crew.lease = Duration::from_millis(600);
         })
         .await;
     let amy = world.user("amy").await;
@@ -236,5 +239,22 @@ async fn a_part_that_is_away_for_a_while_is_waited_for() {
     let ended = amy.ended(&run).await;
     assert_eq!(ended["status"], "COMPLETED", "{ended:#}");
     assert_nothing_repeated(&amy.whole_timeline(&run).await);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_gets_further_with_ends_failed() {
+    let world = World::with(|_, crew| {
+        crew.models = vec![Scripted::new("test/away", |_, _| calls(0, &[("away", json!({}))]))];
+        crew.tools = vec![Arc::new(Away(Instant::now() + Duration::from_hours(1)))];
+        crew.lease = Duration::from_millis(300);
+    })
+    .await;
+    let amy = world.user("amy").await;
+    let project = amy.project("Hopeless").await;
+    let run = started(&amy.start(&project, json!({})).await);
+    let ended = amy.ended(&run).await;
+    assert_eq!(ended["failure"]["code"], "TOO_MANY_ATTEMPTS", "{ended:#}");
+    assert_eq!(of_kind(&amy.whole_timeline(&run).await, "RUN_RESUMED").len(), 4);
     world.stop().await;
 }
