@@ -42,7 +42,7 @@ pub struct Given {
     /// How log lines are written [default: text]
     #[arg(long, env = "WORKROOM_LOG_FORMAT", global = true, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Which log lines are written, as in `info` or `workroom=debug` [default: info]
+    /// Which log lines are written, as in `info` or `workroom=debug` [default: info, of the libraries warn]
     #[arg(long, env = "WORKROOM_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// For development on one machine: no token is needed, everything belongs to one local user. Loopback only
@@ -172,7 +172,7 @@ impl Settings {
                 .map(|text| origin(text))
                 .collect::<Result<_>>()?,
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
-            log: given.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log: given.log.or(file.log).unwrap_or_else(|| LOG.into()),
             max_runs: counted("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8), 10_000)?,
             limits: RunLimits {
                 turns: counted("max-turns", given.max_turns.or(file.max_turns).unwrap_or(50), 1_000_000)?,
@@ -232,6 +232,9 @@ fn read_file(path: &Path) -> Result<Given> {
         .map_err(|error| Error::invalid(format!("The settings file {} cannot be read: {error}.", path.display())))?;
     toml::from_str(&text).map_err(|error| Error::invalid(format!("In the settings file {}: {error}", path.display())))
 }
+
+/// Which log lines are written when nothing is said: the libraries' own news is for those who ask.
+const LOG: &str = "info,sqlx=warn,actix_server=warn";
 
 /// The longest time that can be set. Beyond the year 9999 times as text no longer sort as times.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);

@@ -92,7 +92,10 @@ impl Story {
         self.upload(&project, flags).await?;
         let run = self.start_run(&project).await?;
         println!("\n3. A run: {run}\n   “{PROMPT}”");
-        println!("\n4. Its events, as they arrive (the agent rests {} before each turn, for the eye):", flags.pace);
+        println!(
+            "\n4. Its events, as they arrive (when each was written, and how much later it was\n   shown; the agent rests {} before each turn, for the eye):",
+            flags.pace
+        );
         self.watch(&run).await?;
         println!("\n5. What it made:");
         self.show_outcome(&run).await
@@ -249,7 +252,7 @@ fn print_event(event: &Value, shown: DateTime<Utc>) -> Result<DateTime<Utc>> {
         "   {} (+{:>2} ms) {:>3} {:<16} {detail}",
         written.format("%T%.3f"),
         millis(written, shown),
-        event["sequence"],
+        event["sequence"].as_u64().unwrap_or_default(),
         text(event, "/type")?,
     );
     Ok(written)

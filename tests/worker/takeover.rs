@@ -255,6 +255,6 @@ async fn a_run_that_nobody_gets_further_with_ends_failed() {
     let run = started(&amy.start(&project, json!({})).await);
     let ended = amy.ended(&run).await;
     assert_eq!(ended["failure"]["code"], "TOO_MANY_ATTEMPTS", "{ended:#}");
-    assert_eq!(of_kind(&amy.whole_timeline(&run).await, "RUN_RESUMED").len(), 4);
+    assert_eq!(of_kind(&amy.whole_timeline(&run).await, "RUN_RESUMED").len(), 5);
     world.stop().await;
 }

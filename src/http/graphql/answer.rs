@@ -69,6 +69,8 @@ pub(super) fn polish(mut response: Response) -> Response {
         {
             // The caller reads that a part is away; whoever runs this server reads which, and why.
             tracing::warn!(path = place(error), error = ?source, "a resolver failed");
+        } else if let Some(said) = own_words(&error.message) {
+            error.message = said;
         }
         set_code(error, code);
     }
@@ -115,6 +117,13 @@ fn set_code(error: &mut ServerError, code: &str) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
 }
 
+/// What a value of ours said when it refused to be read, without the engine's words around it.
+fn own_words(message: &str) -> Option<String> {
+    let (_, said) = message.strip_prefix("Failed to parse \"")?.split_once("\": ")?;
+    let said = said.split_once(" (occurred while parsing").map_or(said, |(said, _)| said);
+    Some(said.to_owned())
+}
+
 /// The message without the document's text and without hints at names that the client did not say.
 ///
 /// A syntax error of the parser is a picture of the line with what was expected below it; only the latter is kept.
@@ -126,6 +135,11 @@ fn plain(message: &str) -> String {
         },
         None => message.to_owned(),
     };
+    if kept == "Query is too complex." {
+        let advice = "The document asks for too much at once. Give smaller pages: a connection counts its size, which is 50 when \
+            nothing is said, times what it holds. `server.limits.complexity` is the most.";
+        return advice.into();
+    }
     match kept.split_once(" Did you mean") {
         Some((said, _)) => said.to_owned(),
         None => kept,
@@ -291,6 +305,14 @@ mod tests {
         let message = left["message"].as_str().expect("a message");
         assert!(!message.contains("secret") && message.starts_with("Syntax error: expected"), "{message}");
         assert_eq!(left["extensions"]["code"], "BAD_USER_INPUT");
+    }
+
+    #[test]
+    fn a_value_of_ours_speaks_for_itself() {
+        let mut error =
+            ServerError::new("Failed to parse \"ID\": No such id. (occurred while parsing \"[ID!]\")", None);
+        set_code(&mut error, "BAD_USER_INPUT");
+        assert_eq!(polished(error, true)["message"], "No such id.");
     }
 
     #[test]
