@@ -9,6 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{Conn, Tx, dialect, run::columns, sql};
 use crate::{
+    clock,
     error::{Error, Kind, Result},
     model::{
         id::{ProjectId, RunId, UserId},
@@ -71,7 +72,13 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
         Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
             Err(Error::new(Kind::Busy, "Another worker claimed it.").because(error))
         }
-        claimed => Ok(claimed?.map(RunLease::from)),
+        claimed => {
+            let Some(granted) = claimed? else { return Ok(None) };
+            // Looked at again now that the place is known to be free: a start never reads as earlier than the end before it.
+            sql!(tx, c => sqlx::query("update run set started_at = $2 where id = $1")
+                .bind(granted.id).bind(clock::now().max(now)).execute(c).await.map(|_| ()))?;
+            Ok(Some(granted.into()))
+        }
     }
 }
 
