@@ -1,16 +1,16 @@
 //! What a page costs the database: the same number of statements for 5 rows as for 50, because what many rows ask for is read
-//! at once.
+//! at once. And what a crowd of followers costs: as much as one of them, if they asked the same.
 //!
 //! The SQL driver tells each statement to the log. That log belongs to the whole process, so the count is taken in a process of
 //! its own, in which nothing else runs: the test starts itself again.
 
 use std::{
     process::Stdio,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use tokio::{process::Command, time::timeout};
 use tracing_subscriber::{
@@ -26,9 +26,13 @@ use workroom::{
 
 use crate::world::{
     PATIENCE, User, World,
-    crew::{Scripted, calls, says},
+    crew::{Gate, Scripted, Wait, calls, says},
+    live::events_of,
+    runs::started,
 };
 
+/// Followers of one run.
+const FOLLOWERS: usize = 12;
 /// Set in the process that counts.
 const ALONE: &str = "WORKROOM_TEST_COUNTS_STATEMENTS";
 /// The most statements that a page may cost, authentication included.
@@ -56,17 +60,19 @@ struct Statements;
 
 impl<S: tracing::Subscriber> Layer<S> for Statements {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Summary(String);
-        impl tracing::field::Visit for Summary {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "summary" {
-                    self.0 = format!("{value:?}");
+                // The whole is told beside the summary where the summary is shorter.
+                let said = format!("{value:?}");
+                if ["summary", "db.statement"].contains(&field.name()) && said.len() > self.0.len() {
+                    self.0 = said;
                 }
             }
         }
-        let mut summary = Summary(String::new());
-        event.record(&mut summary);
-        STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(summary.0);
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(text.0);
     }
 }
 
@@ -74,14 +80,11 @@ fn taken() -> Vec<String> {
     std::mem::take(&mut *STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
-    if std::env::var_os(ALONE).is_some() {
-        return count().await;
-    }
+/// Runs a story of this file in a process of its own.
+async fn alone(story: &str) {
     let this = std::env::current_exe().expect("this program");
     let child = Command::new(this)
-        .args(["--exact", "statements::a_page_of_fifty_costs_as_many_statements_as_a_page_of_five", "--nocapture"])
+        .args(["--exact", &format!("statements::{story}"), "--nocapture"])
         .env(ALONE, "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -91,9 +94,17 @@ async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-async fn count() {
+fn listen() {
     let statements = Statements.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
     tracing::subscriber::set_global_default(Registry::default().with(statements)).expect("nobody else listens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
+    if std::env::var_os(ALONE).is_none() {
+        return alone("a_page_of_fifty_costs_as_many_statements_as_a_page_of_five").await;
+    }
+    listen();
     let world = World::with(|_, crew| {
         crew.models = vec![Scripted::new("scripted", |turn, _| match turn {
             0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
@@ -160,4 +171,62 @@ async fn ask(amy: &User, address: &str, query: &str, variables: Value) -> Vec<St
     // Opening a connection to the database is no part of a page, and neither is the look at the tokens of all open ones.
     statements.retain(|statement| !["PRAGMA", "select id from token"].iter().any(|other| statement.contains(other)));
     statements
+}
+
+/// What each batch asks the database for, because the run is asked for as it is now.
+const WATCHED: &str =
+    "subscription($run: ID!) { runEvents(runId: $run) { endCursor run { status } events { sequence type } } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_who_asked_the_same_cost_as_much_as_one() {
+    if std::env::var_os(ALONE).is_none() {
+        return alone("followers_who_asked_the_same_cost_as_much_as_one").await;
+    }
+    listen();
+    let gate = Gate::closed();
+    let world = World::with(|_, crew| {
+        crew.models = vec![Scripted::new("test/steps", |turn, _| match turn {
+            0 => calls(0, &[("gate", json!({}))]),
+            1..=20 => calls(turn, &[("wait", json!({ "ms": 1 }))]),
+            _ => says("done"),
+        })];
+        crew.tools = vec![gate.clone(), Arc::new(Wait::default())];
+    })
+    .await;
+    let amy = world.user("amy").await;
+    let project = amy.project("Crowd").await;
+    let run = started(&amy.start(&project, json!({})).await);
+    gate.until_begun(1).await;
+    let there = amy.whole_timeline(&run).await.len();
+    let mut followers = Vec::new();
+    for _ in 0..FOLLOWERS {
+        let mut follower = amy.events(WATCHED, json!({ "run": run })).await;
+        let mut seen = 0;
+        while seen < there {
+            seen += events_of(&follower.next().await.expect("a batch")).len();
+        }
+        followers.push(follower);
+    }
+    taken();
+    gate.open();
+    let batches = join_all(followers.into_iter().map(async |mut follower| {
+        let mut batches = Vec::new();
+        while let Some(batch) = follower.next().await {
+            assert!(batch.get("errors").is_none(), "{batch:#}");
+            batches.push(batch);
+        }
+        batches
+    }))
+    .await;
+    let looks =
+        taken().iter().filter(|statement| statement.contains("from run where") && statement.contains(" in (")).count();
+    println!("{} batches to each of {FOLLOWERS} cost {looks} looks at the run", batches[0].len());
+    for others in &batches {
+        let end = others.last().map(|batch| &batch["data"]["runEvents"]);
+        assert_eq!(end.map(|end| &end["run"]["status"]), Some(&json!("COMPLETED")));
+    }
+    // Not exactly one for each batch: who was held up for long enough executes alone.
+    let most = batches.iter().map(Vec::len).max().unwrap_or(0) * 2;
+    assert!(looks > 0 && looks <= most, "{looks} looks for at most {most}");
+    world.stop().await;
 }

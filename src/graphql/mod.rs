@@ -1,11 +1,12 @@
 //! The schema. A resolver is a call and a return; a noun's edges are in the file of its name.
 //!
 //! [`schema`] makes the types, without data; [`engine`] puts the house behind them. What is asked for many times in one request
-//! goes through `loader`. Objects and lists are answered by our own container (`object`, `connection`), the root is mended by
+//! goes through `loader`; what many subscribers ask for in the same words is answered once, in [`audience`]. Objects and lists are answered by our own container (`object`, `connection`), the root is mended by
 //! [`root::Engine`].
 
 mod access;
 pub mod artifact;
+pub mod audience;
 pub mod connection;
 pub mod container;
 mod content;
@@ -34,7 +35,7 @@ pub mod user_error;
 use async_graphql::{Request, Schema, SchemaBuilder};
 use chrono::{DateTime, Utc};
 
-use self::{mutation::Mutation, query::Query, root::Engine, subscription::Subscription};
+use self::{audience::Audiences, mutation::Mutation, query::Query, root::Engine, subscription::Subscription};
 use crate::{app::App, model::scope::Viewer};
 
 /// The deepest nesting of fields. Introspection needs fifteen.
@@ -65,7 +66,7 @@ pub fn sdl() -> String {
 
 /// The schema with the house behind it.
 pub fn engine(app: App) -> Executor {
-    Engine::new(schema().data(app).finish())
+    Engine::new(schema().data(app).data(Audiences::default()).finish())
 }
 
 /// Puts into a request who asks, and loaders that serve nobody else.

@@ -20,7 +20,11 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     registry::{MetaType, Registry},
 };
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    StreamExt as _,
+    future::ready,
+    stream::{self, BoxStream},
+};
 
 use super::{plan::Answer, repeats::RootFields};
 
@@ -86,6 +90,9 @@ impl<E: Executor> Executor for Engine<E> {
 
     fn execute_stream(&self, mut request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let expected = self.expect(&mut request);
+        if let Some(second) = expected.as_ref().and_then(Expected::second_source) {
+            return stream::once(ready(Response::from_errors(vec![second]))).boxed();
+        }
         let responses = self.inner.execute_stream(request, session_data);
         let Some(expected) = expected else {
             return responses;
@@ -171,6 +178,14 @@ struct RootKey {
 }
 
 impl Expected {
+    /// The error of a subscription with a second field at its root. The specification allows one, for each answer is that of one
+    /// source; the engine would mix two streams.
+    fn second_source(&self) -> Option<ServerError> {
+        let (_, second) = self.keys.get_index(1)?;
+        let message = "A subscription must select only one top level field.";
+        self.is_subscription.then(|| ServerError::new(message, Some(second.pos)))
+    }
+
     fn mend(&self, response: &mut Response) {
         if response.errors.is_empty() {
             if !self.is_subscription {

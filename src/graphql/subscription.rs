@@ -1,10 +1,13 @@
 //! The subscription root.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object, Result, Subscription};
 use futures_util::{Stream, StreamExt};
 
 use super::{
     access::Access,
+    audience::{Audiences, Seat, Shared},
     event::RunEvent,
     object::{Obj, Rows},
     paging,
@@ -34,11 +37,19 @@ impl Subscription {
         #[graphql(desc = "Only events of these types, and the one that ends the run.")] types: Option<
             Vec<RunEventType>,
         >,
-    ) -> Result<impl Stream<Item = Result<Obj<RunEventBatch>>> + use<>> {
+    ) -> Result<impl Stream<Item = Result<Shared<Obj<RunEventBatch>>>> + use<>> {
         let after = after.map_or(Ok(0), |cursor| page::sequence(&cursor)).map_err(|error| error.at(["after"]))?;
         let run = ctx.loader()?.load_one(run_id).await?.ok_or_else(|| Error::not_found(RunId::NOUN))?;
-        let batches = ctx.app()?.timeline.follow(ctx.viewer()?, run, after, types)?;
-        Ok(batches.map(move |batch| Ok(Obj(RunEventBatch { run_id, batch: batch? }))))
+        let viewer = ctx.viewer()?;
+        let batches = ctx.app()?.timeline.follow(viewer, run, after, types)?;
+        let audiences = ctx.data::<Audiences>()?;
+        let place = ctx.data_opt::<Arc<Seat>>().map(|seat| audiences.join(viewer, seat));
+        Ok(batches.map(move |batch| {
+            let batch = batch?;
+            let first = batch.events.first().map_or(0, |event| event.sequence.get());
+            let span = (first, batch.end);
+            Ok(Shared { object: Obj(RunEventBatch { run_id, batch }), span, place: place.clone() })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
 use super::{
-    Timeline,
+    BATCH_BYTES, Timeline,
     tail::{Head, Tail, Taken},
 };
 use crate::{
@@ -19,11 +19,7 @@ use crate::{
     store::event::{self, Span},
 };
 
-/// Events in a batch at the most.
-const BATCH_EVENTS: usize = 500;
-/// Bytes of bodies in a batch at the most, unless its first event alone is larger.
-const BATCH_BYTES: usize = 64 << 10;
-/// What a follower reads at once when it is behind.
+/// What a follower reads at once when it is behind; never more rows than a batch may have, which is 500.
 const READ: Span = Span { rows: 128, bytes: 256 << 10 };
 
 /// Some events in a row, as they were there when the follower looked.
@@ -89,7 +85,7 @@ impl Follower {
                 return Ok(Some(batch));
             }
             let here = *self.head.borrow_and_update();
-            match self.tail.take(self.at, BATCH_EVENTS) {
+            match self.tail.take(self.at) {
                 Taken::Events(events) => self.backlog = events.into(),
                 Taken::Behind => self.backlog = self.read().await?,
                 Taken::Nothing if here.ended => return Ok(None),

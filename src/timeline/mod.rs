@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use crate::{hint::Hints, store::Store};
 
+/// Bytes of bodies in a batch at the most, unless its first event alone is larger.
+const BATCH_BYTES: usize = 64 << 10;
+
 /// The timelines of all runs, as this process sees them. Cheap to clone.
 #[derive(Clone)]
 pub struct Timeline {

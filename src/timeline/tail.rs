@@ -3,6 +3,9 @@
 //! The reader starts with the first follower and ends with the last. At a ring of the run's bell it reads the new rows and
 //! puts them into a ring bounded in bytes. A follower at the tail takes from there; one that is behind reads the table until
 //! it has caught up, so it is never skipped and never holds the writer up.
+//!
+//! The ring keeps the rows in the pieces in which they came, and hands out a piece at a time: so followers in step get the same
+//! batches, and who asked the same can be answered once.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,7 +15,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::Timeline;
+use super::{BATCH_BYTES, Timeline};
 use crate::{
     hint::Topic,
     model::{event::Event, id::RunId, scope::Viewer},
@@ -21,8 +24,8 @@ use crate::{
 
 /// Bytes of bodies that the ring holds at the most; the newest event is always there.
 const RING_BYTES: usize = 256 << 10;
-/// What is read at once.
-const READ: Span = Span { rows: 500, bytes: 256 << 10 };
+/// What is read at once: about a batch.
+const READ: Span = Span { rows: 500, bytes: 64 << 10 };
 /// The slow look, for changes whose bell rang in another process.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 
@@ -57,13 +60,54 @@ impl Drop for Tail {
 
 #[derive(Default)]
 struct Ring {
-    events: VecDeque<Arc<Event>>,
+    /// In a row, oldest first, none of them empty.
+    pieces: VecDeque<Piece>,
     bytes: usize,
+}
+
+/// Events that fit into one batch.
+#[derive(Default)]
+struct Piece {
+    events: Vec<Arc<Event>>,
+    bytes: usize,
+}
+
+impl Piece {
+    /// Cuts events that were read together into as few pieces as possible.
+    fn cut(events: Vec<Event>) -> Vec<Self> {
+        let mut pieces: Vec<Self> = Vec::new();
+        for event in events {
+            match pieces.last_mut() {
+                Some(piece) if piece.bytes + event.size <= BATCH_BYTES => piece.push(event),
+                _ => {
+                    let mut piece = Self::default();
+                    piece.push(event);
+                    pieces.push(piece);
+                }
+            }
+        }
+        pieces
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += event.size;
+        self.events.push(Arc::new(event));
+    }
+
+    fn last(&self) -> i64 {
+        self.events.last().map_or(0, |event| event.sequence.get())
+    }
+
+    /// Those of its events that come after a sequence.
+    fn after(&self, sequence: i64) -> &[Arc<Event>] {
+        let seen = self.events.partition_point(|event| event.sequence.get() <= sequence);
+        &self.events[seen..]
+    }
 }
 
 /// What the ring has for a follower.
 pub(super) enum Taken {
-    /// The events after its place, oldest first.
+    /// The events after its place up to the end of their piece, oldest first.
     Events(Vec<Arc<Event>>),
     /// It is at the tail.
     Nothing,
@@ -95,16 +139,15 @@ impl Tail {
         self.head.subscribe()
     }
 
-    pub(super) fn take(&self, after: i64, most: usize) -> Taken {
+    pub(super) fn take(&self, after: i64) -> Taken {
         if after >= self.head.borrow().sequence {
             return Taken::Nothing;
         }
         let ring = self.ring();
-        match ring.events.front() {
-            Some(first) if first.sequence.get() <= after + 1 => {
-                let skipped = usize::try_from(after + 1 - first.sequence.get()).unwrap_or(usize::MAX);
-                Taken::Events(ring.events.iter().skip(skipped).take(most).cloned().collect())
-            }
+        let next = ring.pieces.partition_point(|piece| piece.last() <= after);
+        let rest = ring.pieces.get(next).map(|piece| piece.after(after)).unwrap_or_default();
+        match rest.first() {
+            Some(first) if first.sequence.get() == after + 1 => Taken::Events(rest.to_vec()),
             _ => Taken::Behind,
         }
     }
@@ -117,13 +160,13 @@ impl Tail {
         let Some(last) = events.last() else { return };
         let head = Head { sequence: last.sequence.get(), ended: last.body.is_terminal() };
         let mut ring = self.ring();
-        for event in events {
-            ring.bytes += event.size;
-            ring.events.push_back(Arc::new(event));
+        for piece in Piece::cut(events) {
+            ring.bytes += piece.bytes;
+            ring.pieces.push_back(piece);
         }
-        while ring.bytes > RING_BYTES && ring.events.len() > 1 {
-            if let Some(oldest) = ring.events.pop_front() {
-                ring.bytes -= oldest.size;
+        while ring.bytes > RING_BYTES && ring.pieces.len() > 1 {
+            if let Some(oldest) = ring.pieces.pop_front() {
+                ring.bytes -= oldest.bytes;
             }
         }
         drop(ring);

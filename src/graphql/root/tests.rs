@@ -108,6 +108,18 @@ async fn every_answer_of_a_subscription_is_mended() {
 }
 
 #[tokio::test]
+async fn a_subscription_has_one_field_at_its_root() {
+    for document in [
+        "subscription { items { number } other: items { number } }",
+        "subscription { items { number } __typename }",
+        "subscription { items { number } ...F } fragment F on Subscription { failing { number } }",
+    ] {
+        let answers = listen(document).await;
+        assert_eq!(answers, ["null [] A subscription must select only one top level field."], "{document}");
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_may_have_fragments_at_its_root() {
     let documents = [
         "subscription { ...F } fragment F on Subscription { items { number } }",

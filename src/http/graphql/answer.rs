@@ -3,7 +3,7 @@
 //! Every error that leaves has a code of the house in `extensions.code`. What a resolver failed with leaves only if it
 //! carries such a code, or is the house's own [`Error`]; anything else is masked, and its text goes to the log.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -11,6 +11,7 @@ use actix_web::{
 };
 use async_graphql::{ErrorExtensionValues, PathSegment, Response, ServerError, Value};
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::value::RawValue;
 
 use super::negotiate::Media;
 use crate::error::{Error, Kind};
@@ -164,6 +165,44 @@ impl Serialize for Body<'_> {
         }
         map.end()
     }
+}
+
+/// One answer of a stream, on its way out.
+pub(super) enum Answer {
+    /// Made for this subscriber, and polished.
+    Own(Box<Response>),
+    /// The text of one that several subscribers share; it has no errors.
+    Shared(Arc<RawValue>),
+}
+
+impl Answer {
+    /// The errors, if this is that of a request which came to nothing before execution.
+    pub(super) fn request_errors(&self) -> Option<&[ServerError]> {
+        match self {
+            Self::Own(response) if is_request_error(response) => Some(&response.errors),
+            _ => None,
+        }
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Own(Box::new(response))
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own(response) => Body(response).serialize(serializer),
+            Self::Shared(text) => text.serialize(serializer),
+        }
+    }
+}
+
+/// `value` as JSON text that goes into other JSON as it is; nothing if it cannot be serialised.
+pub(super) fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).ok()
 }
 
 /// `value` as JSON text. What we serialise is strings, numbers and maps of ours, so there is nothing that could fail;

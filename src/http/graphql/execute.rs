@@ -10,11 +10,14 @@ use futures_util::{
 use tokio::time::timeout;
 
 use super::{
-    answer::{failure, polish},
+    answer::{Answer, Body, failure, polish, raw},
     request::Operation,
     settings::Limits,
 };
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    graphql::audience::Seat,
+};
 
 /// Executes a query or a mutation. Ends in time: what takes too long is dropped where it waits.
 pub(super) async fn once<E: Executor>(executor: &E, operation: Operation, limits: &Limits) -> Response {
@@ -27,16 +30,21 @@ pub(super) async fn once<E: Executor>(executor: &E, operation: Operation, limits
 }
 
 /// Executes any operation: the results of a subscription, or the one result of anything else.
-pub(super) fn stream<E: Executor>(executor: E, operation: Operation, limits: &Limits) -> BoxStream<'static, Response> {
+pub(super) fn stream<E: Executor>(executor: E, operation: Operation, limits: &Limits) -> BoxStream<'static, Answer> {
     if operation.kind == OperationType::Subscription {
+        let seat = Seat::new(operation.question());
         // After a panic the stream is at its end.
-        return AssertUnwindSafe(executor.execute_stream(operation.request, None))
+        return AssertUnwindSafe(executor.execute_stream(operation.request.data(seat.clone()), None))
             .catch_unwind()
             .map(|result| result.map_or_else(|_| panicked(), polish))
+            .map(move |response| match seat.share(&response, |response| raw(&Body(response))) {
+                Some(text) => Answer::Shared(text),
+                None => response.into(),
+            })
             .boxed();
     }
     let limits = limits.clone();
-    stream::once(async move { once(&executor, operation, &limits).await }).boxed()
+    stream::once(async move { once(&executor, operation, &limits).await.into() }).boxed()
 }
 
 /// The panic itself is in the log already: the process's panic hook wrote it.

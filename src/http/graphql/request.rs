@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use async_graphql::{Request, Variables, parser::types::OperationType};
 use serde_json::{Map, Value};
 
-use super::answer::Refusal;
+use super::answer::{Refusal, json};
 use crate::{
     error::{Error, Result},
     graphql::limits::{self, DocumentLimits},
@@ -25,6 +25,14 @@ pub(super) struct Operation {
     pub(super) request: Request,
     /// What would be executed. `Query` also where nothing can be: the engine then says why.
     pub(super) kind: OperationType,
+}
+
+impl Operation {
+    /// What is asked, whoever asks: two operations with the same question get the same answers.
+    pub(super) fn question(&self) -> String {
+        let Request { query, operation_name, variables, .. } = &self.request;
+        json(&(query, operation_name, variables))
+    }
 }
 
 impl Params {

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 
 use actix_web::{HttpResponse, http::header};
-use async_graphql::{Executor, Response};
+use async_graphql::Executor;
 use bytes::Bytes;
 use futures_util::{
     StreamExt,
@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use super::{
     Endpoint,
-    answer::{Body, failure, json},
+    answer::{Answer, failure, json},
     execute,
     gate::{Admission, Gate},
     request::Operation,
@@ -55,7 +55,7 @@ pub(super) fn respond<E: Executor, G: Gate>(
 async fn feed<E: Executor, G: Gate>(
     endpoint: Endpoint<E, G>,
     mut admission: Admission,
-    mut results: BoxStream<'static, Response>,
+    mut results: BoxStream<'static, Answer>,
     sender: mpsc::Sender<Bytes>,
 ) {
     let beat = endpoint.limits.heartbeat;
@@ -65,14 +65,14 @@ async fn feed<E: Executor, G: Gate>(
             biased;
             () = sender.closed() => return,
             ended = admission.ended() => {
-                (next(&failure(&Error::new(Kind::Unauthenticated, ended.reason))) + COMPLETE, true)
+                (next(&failure(&Error::new(Kind::Unauthenticated, ended.reason)).into()) + COMPLETE, true)
             }
             () = endpoint.shutdown.cancelled() => {
                 let error = Error::new(Kind::Unavailable, "The server is stopping. Connect again and go on from the last cursor.");
-                (next(&failure(&error)) + COMPLETE, true)
+                (next(&failure(&error).into()) + COMPLETE, true)
             }
             result = results.next() => match result {
-                Some(response) => (next(&response), false),
+                Some(answer) => (next(&answer), false),
                 None => (COMPLETE.to_owned(), true),
             },
             _ = comments.tick() => (COMMENT.to_owned(), false),
@@ -85,6 +85,6 @@ async fn feed<E: Executor, G: Gate>(
     }
 }
 
-fn next(response: &Response) -> String {
-    format!("event: next\ndata: {}\n\n", json(&Body(response)))
+fn next(answer: &Answer) -> String {
+    format!("event: next\ndata: {}\n\n", json(answer))
 }

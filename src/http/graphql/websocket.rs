@@ -13,7 +13,7 @@ use std::{collections::HashMap, io, pin::Pin, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
-use async_graphql::{Executor, Response};
+use async_graphql::Executor;
 use futures_util::{
     Stream, StreamExt,
     stream::{self, SelectAll},
@@ -28,7 +28,7 @@ use tracing::Instrument;
 
 use super::{
     Endpoint,
-    answer::{Body, failure, is_request_error, json},
+    answer::{Answer, failure, json},
     bearer, execute, frames,
     gate::{Admission, Gate},
     request::Params,
@@ -89,7 +89,7 @@ type Step = Result<(), End>;
 
 /// One step of one operation.
 enum Progress {
-    Result(String, Box<Response>),
+    Result(String, Answer),
     Done(String),
 }
 
@@ -277,7 +277,7 @@ impl<E: Executor, G: Gate> Socket<E, G> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (of_result, of_done) = (id.clone(), id.clone());
         let results = execute::stream(self.endpoint.executor.clone(), operation, &self.endpoint.limits)
-            .map(move |response| Progress::Result(of_result.clone(), Box::new(response)))
+            .map(move |answer| Progress::Result(of_result.clone(), answer))
             .chain(stream::once(async { Progress::Done(of_done) }))
             .take_until(stopped);
         self.running.insert(id, stop);
@@ -287,12 +287,14 @@ impl<E: Executor, G: Gate> Socket<E, G> {
 
     async fn progress(&mut self, progress: Progress) -> Step {
         match progress {
-            Progress::Result(id, response) if is_request_error(&response) => {
-                // After `error` nothing may follow, `complete` included.
-                self.running.remove(&id);
-                self.send(Some(&id), "error", Some(&response.errors)).await
-            }
-            Progress::Result(id, response) => self.send(Some(&id), "next", Some(Body(&response))).await,
+            Progress::Result(id, answer) => match answer.request_errors() {
+                Some(errors) => {
+                    // After `error` nothing may follow, `complete` included.
+                    self.running.remove(&id);
+                    self.send(Some(&id), "error", Some(errors)).await
+                }
+                None => self.send(Some(&id), "next", Some(answer)).await,
+            },
             Progress::Done(id) => {
                 self.running.remove(&id);
                 self.send(Some(&id), "complete", None::<()>).await
