@@ -134,7 +134,9 @@ async fn commit(pool: &PgPool, batch: Vec<Waiting>, alone: &TaskTracker) {
         }
         // Tried again, an append might be there twice; and what did not even begin would only wait as long once more.
         Err(Failure::Unknown(error) | Failure::NotBegun(error)) => {
-            batch.into_iter().for_each(|waiting| waiting.answer(Err(error.clone())));
+            for waiting in batch {
+                waiting.answer(Err(error.clone()));
+            }
         }
     }
     for appends in aside.into_values() {
