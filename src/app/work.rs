@@ -202,7 +202,7 @@ impl Desk {
         let turn = turn.map(|(index, record)| Turn { index, version: TURN_VERSION, record });
         let mut append = Append { lease: self.lease, at: clock::now(), bodies: events, turn, usage };
         if let Some(effect) = effect {
-            // An effect locks rows of the project's files, which others may hold: in a unit of its own nobody waits for it.
+            // An effect also locks rows of the project's files, which an upload may hold: in a unit of its own it waits alone.
             append.bodies.insert(0, effect.event());
             self.app.store.write(move |tx| async move { write(tx, &append, &effect).await }.boxed()).await?;
         } else {
