@@ -7,6 +7,8 @@
 //! - Writing: [`Store::write`] takes a *unit*, which gets a `&mut Tx`, and answers after the commit. On SQLite one writer
 //!   drains the queue of units into one transaction (see `writer`), on PostgreSQL a unit is a transaction of its own.
 //!   A unit may be tried again, so it owns what it needs and has no effect outside its transaction.
+//! - Appending to timelines, which is most of the writing: [`Store::append`] takes what is to be added to one run. On SQLite
+//!   that is a unit like all others, on PostgreSQL the appends of many runs are one transaction (see `gather`).
 //!
 //! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
 
@@ -14,6 +16,7 @@ pub mod artifact;
 pub mod dialect;
 pub mod event;
 pub mod file;
+mod gather;
 pub mod idempotency;
 pub mod lease;
 mod list;
@@ -33,10 +36,11 @@ use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool,
     pool::PoolConnection,
@@ -89,7 +93,7 @@ pub struct Store(Engine);
 #[derive(Clone)]
 enum Engine {
     Sqlite { readers: SqlitePool, writer: writer::Writer },
-    Postgres(PgPool),
+    Postgres { pool: PgPool, gatherer: gather::Gatherer },
 }
 
 /// A connection for reading.
@@ -187,14 +191,15 @@ impl Store {
             .application_name("workroom");
         let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT).connect_with(options).await?;
         migrate::postgres(&pool).await?;
-        Ok(Self(Engine::Postgres(pool)))
+        let gatherer = gather::Gatherer::start(pool.clone());
+        Ok(Self(Engine::Postgres { pool, gatherer }))
     }
 
     /// Lends a connection for reading.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match &self.0 {
             Engine::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Engine::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+            Engine::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
     }
 
@@ -209,11 +214,24 @@ impl Store {
     {
         match &self.0 {
             Engine::Sqlite { writer, .. } => writer.write(unit).await,
-            Engine::Postgres(pool) => {
+            Engine::Postgres { pool, .. } => {
                 let pool = pool.clone();
                 let done = tokio::spawn(async move { unit::on_postgres(&pool, unit).await }).await;
                 done.map_err(Error::internal)?
             }
+        }
+    }
+
+    /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and
+    /// then nothing was written. As with [`Store::write`], it is done even if the caller stops waiting, and after
+    /// [`Kind::Unavailable`] it is not known whether it was.
+    pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
+        match &self.0 {
+            Engine::Sqlite { writer, .. } => {
+                let append = Arc::new(append);
+                writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
+            }
+            Engine::Postgres { gatherer, .. } => gatherer.append(append).await,
         }
     }
 
@@ -232,7 +250,10 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres { pool, gatherer } => {
+                gatherer.close().await;
+                pool.close().await;
+            }
         }
     }
 
@@ -240,7 +261,7 @@ impl Store {
     pub fn engine(&self) -> &'static str {
         match &self.0 {
             Engine::Sqlite { .. } => "SQLite",
-            Engine::Postgres(_) => "PostgreSQL",
+            Engine::Postgres { .. } => "PostgreSQL",
         }
     }
 }

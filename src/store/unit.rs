@@ -78,7 +78,7 @@ where
 {
     let mut attempt = 1;
     loop {
-        let outcome = transaction(pool, unit.clone()).await;
+        let outcome = transaction(pool, unit.clone()).await.map_err(Failure::into_error);
         match outcome {
             Err(error) if error.kind() == Kind::Busy && attempt < ATTEMPTS => {
                 tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
@@ -89,18 +89,42 @@ where
     }
 }
 
-async fn transaction<T, F>(pool: &PgPool, unit: F) -> Result<T>
+/// How a transaction failed: what is known of its effect.
+pub(super) enum Failure {
+    /// It never began: the database is away, or all connections stay taken.
+    NotBegun(Error),
+    /// Nothing of it is there.
+    Undone(Error),
+    /// The connection was lost at the COMMIT. It may have taken effect or not, so it must not be run again.
+    Unknown(Error),
+}
+
+impl Failure {
+    fn into_error(self) -> Error {
+        let (Self::NotBegun(error) | Self::Undone(error) | Self::Unknown(error)) = self;
+        error
+    }
+
+    /// A server that refuses a COMMIT says so, and then it is undone. One that is lost at it says nothing.
+    fn at_commit(error: Error) -> Self {
+        if error.kind() == Kind::Unavailable { Self::Unknown(error) } else { Self::Undone(error) }
+    }
+}
+
+/// Runs a unit as a transaction of its own, once.
+pub(super) async fn transaction<T, F>(pool: &PgPool, unit: F) -> Result<T, Failure>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
 {
-    let mut tx = Tx(Conn::Postgres(pool.acquire().await?));
+    let connection = pool.acquire().await.map_err(|error| Failure::NotBegun(error.into()))?;
+    let mut tx = Tx(Conn::Postgres(connection));
     let outcome = match execute(&mut tx, "begin").await {
         Ok(()) => guarded(unit, &mut tx).await,
         Err(error) => Err(error),
     };
     let outcome = match outcome {
-        Ok(value) => commit(&mut tx).await.map(|()| value),
-        Err(error) => Err(error),
+        Ok(value) => commit(&mut tx).await.map(|()| value).map_err(Failure::at_commit),
+        Err(error) => Err(Failure::Undone(error)),
     };
     if outcome.is_err()
         && execute(&mut tx, "rollback").await.is_err()

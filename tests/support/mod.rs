@@ -1,6 +1,7 @@
 //! What the stories stand on: databases of their own, one for each test.
 
 pub mod postgres;
+pub mod proxy;
 
 use std::{future::Future, time::Duration};
 
