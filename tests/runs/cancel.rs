@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::world::{
     World,
-    crew::{Gate, Scripted, calls, echo, says, through_the_gate},
+    crew::{Gate, Scripted, calls, echo, says},
     engine::on_engines,
     runs::{assert_whole, kind, of_kind, started},
 };
@@ -17,11 +17,7 @@ const SOON: Duration = Duration::from_millis(2_500);
 
 on_engines! {
     async fn a_queued_run_is_cancelled_at_once(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Queued").await;
         let running = started(&amy.start(&project, json!({})).await);
@@ -41,11 +37,7 @@ on_engines! {
     }
 
     async fn cancelling_reaches_a_running_tool_and_the_timeline_is_kept(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Running").await;
         let run = started(&amy.start(&project, json!({})).await);

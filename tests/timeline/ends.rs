@@ -5,12 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{closed, last_of};
-use crate::world::{
-    User, World,
-    crew::{Gate, through_the_gate},
-    live::FOLLOW,
-    runs::started,
-};
+use crate::world::{User, World, crew::Gate, live::FOLLOW, runs::started};
 
 /// Within which open connections are told.
 const SOON: Duration = Duration::from_millis(2_500);
@@ -23,23 +18,13 @@ async fn waiting_run(user: &User, gate: &Gate) -> String {
     run
 }
 
-async fn gated() -> (World, std::sync::Arc<Gate>) {
-    let gate = Gate::closed();
-    let world = World::with(|_, crew| {
-        crew.models = vec![through_the_gate()];
-        crew.tools = vec![gate.clone()];
-    })
-    .await;
-    (world, gate)
-}
-
 fn assert_told(last: &Value, code: &str) {
     assert_eq!(last["errors"][0]["extensions"]["code"], code, "{last:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_closes_its_streams_and_no_others() {
-    let (world, gate) = gated().await;
+    let (world, gate) = World::gated(|_, _| {}).await;
     let (amy, other_token) = (world.user("amy").await, world.user("amy").await);
     let run = waiting_run(&amy, &gate).await;
     let mut socket = amy.socket().await;
@@ -63,7 +48,7 @@ async fn a_revoked_token_closes_its_streams_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_closes_its_streams() {
-    let (world, gate) = gated().await;
+    let (world, gate) = World::gated(|_, _| {}).await;
     let amy = world.user_until("amy", Some(Duration::from_secs(5))).await;
     let run = waiting_run(&amy, &gate).await;
     let mut socket = amy.socket().await;
@@ -76,7 +61,7 @@ async fn an_expired_token_closes_its_streams() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_tells_its_followers_and_the_next_one_goes_on() {
-    let (mut world, gate) = gated().await;
+    let (mut world, gate) = World::gated(|_, _| {}).await;
     let amy = world.user("amy").await;
     let run = waiting_run(&amy, &gate).await;
     let mut socket = amy.socket().await;
@@ -103,7 +88,7 @@ async fn a_server_that_stops_tells_its_followers_and_the_next_one_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_session_leaves_its_history_readable() {
-    let (world, gate) = gated().await;
+    let (world, gate) = World::gated(|_, _| {}).await;
     let amy = world.user("amy").await;
     let run = waiting_run(&amy, &gate).await;
     let follower = amy.follow(&run, None).await;

@@ -11,8 +11,7 @@ use serde_json::json;
 
 use super::assert_nothing_repeated;
 use crate::world::{
-    World,
-    crew::{Gate, Scripted, Wait, calls, says, through_the_gate},
+    crew::{Scripted, Wait, calls, says},
     engine::Engine,
     runs::{of_kind, started},
 };
@@ -53,27 +52,13 @@ async fn two_servers_execute_each_run_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_on_one_server_is_followed_and_cancelled_through_the_other() {
     let Some(engine) = Engine::postgres().await else { return };
-    let gate = Gate::closed();
     let lease = Duration::from_secs(2);
-    let here = engine
-        .world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-            crew.lease = lease;
-        })
-        .await;
+    let (here, gate) = engine.gated(|_, crew| crew.lease = lease).await;
     let amy = here.user("amy").await;
     let project = amy.project("Across").await;
     let run = started(&amy.start(&project, json!({})).await);
     gate.until_begun(1).await;
-    let idle = Gate::closed();
-    let there: World = engine
-        .world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![idle.clone()];
-            crew.lease = lease;
-        })
-        .await;
+    let (there, idle) = engine.gated(|_, crew| crew.lease = lease).await;
     let amy_there = amy.at(&there);
     let follower = amy_there.follow(&run, None).await;
     tokio::time::sleep(lease * 2).await;
