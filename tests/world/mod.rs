@@ -4,6 +4,7 @@ pub mod crew;
 pub mod engine;
 pub mod form;
 pub mod live;
+pub mod promise;
 pub mod runs;
 
 use std::{path::Path, sync::Arc, time::Duration};
