@@ -1,8 +1,10 @@
 //! What a page costs the database: the same number of statements for 5 rows as for 50, because what many rows ask for is read
-//! at once.
+//! at once, and each through an index.
 //!
-//! The SQL driver tells each statement to the log. That log belongs to the whole process, so the count is taken in a process of
+//! The SQL driver tells each statement to the log. That log belongs to the whole process, so each story is told in a process of
 //! its own, in which nothing else runs: the test starts itself again.
+
+mod plans;
 
 use std::{
     process::Stdio,
@@ -29,8 +31,8 @@ use crate::world::{
     crew::{Scripted, calls, says},
 };
 
-/// Set in the process that counts.
-const ALONE: &str = "WORKROOM_TEST_COUNTS_STATEMENTS";
+/// Set in the process that hears the statements.
+const ALONE: &str = "WORKROOM_TEST_HEARS_STATEMENTS";
 /// The most statements that a page may cost, authentication included.
 const MOST: usize = 8;
 
@@ -56,17 +58,20 @@ struct Statements;
 
 impl<S: tracing::Subscriber> Layer<S> for Statements {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Summary(String);
-        impl tracing::field::Visit for Summary {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if field.name() == "summary" {
-                    self.0 = format!("{value:?}");
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+
+            fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+                // A short statement is its own summary, and then there is nothing else.
+                if matches!(field.name(), "summary" | "db.statement") && !value.is_empty() {
+                    self.0 = value.trim().to_owned();
                 }
             }
         }
-        let mut summary = Summary(String::new());
-        event.record(&mut summary);
-        STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(summary.0);
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(text.0);
     }
 }
 
@@ -76,12 +81,19 @@ fn taken() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
+    alone("a_page_of_fifty_costs_as_many_statements_as_a_page_of_five", count).await;
+}
+
+/// Tells a story of this room in a process of its own, which hears its statements.
+async fn alone(name: &str, story: impl AsyncFnOnce()) {
     if std::env::var_os(ALONE).is_some() {
-        return count().await;
+        let statements = Statements.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
+        tracing::subscriber::set_global_default(Registry::default().with(statements)).expect("nobody else listens");
+        return story().await;
     }
     let this = std::env::current_exe().expect("this program");
     let child = Command::new(this)
-        .args(["--exact", "statements::a_page_of_fifty_costs_as_many_statements_as_a_page_of_five", "--nocapture"])
+        .args(["--exact", &format!("statements::{name}"), "--nocapture"])
         .env(ALONE, "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -92,15 +104,7 @@ async fn a_page_of_fifty_costs_as_many_statements_as_a_page_of_five() {
 }
 
 async fn count() {
-    let statements = Statements.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
-    tracing::subscriber::set_global_default(Registry::default().with(statements)).expect("nobody else listens");
-    let world = World::with(|_, crew| {
-        crew.models = vec![Scripted::new("scripted", |turn, _| match turn {
-            0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
-            _ => says("Done."),
-        })];
-    })
-    .await;
+    let world = world().await;
     let amy = world.user("amy").await;
     let project = furnish(&amy).await;
     // Without the server and its worker, so that nothing else asks the database.
@@ -121,6 +125,17 @@ async fn count() {
     }
     server.stop().await;
     app.store.close().await;
+}
+
+/// A world whose runs each save an artifact.
+async fn world() -> World {
+    World::with(|_, crew| {
+        crew.models = vec![Scripted::new("scripted", |turn, _| match turn {
+            0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
+            _ => says("Done."),
+        })];
+    })
+    .await
 }
 
 /// Fifty runs in one project, each with an artifact, and fifty more projects, each with a run. Answers with the first project.
