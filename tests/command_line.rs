@@ -380,7 +380,16 @@ async fn development_mode_answers_this_machine_and_no_other() {
     for origin in ["http://evil.example", "http://localhost.evil.example", "null"] {
         assert_eq!(cors(origin).await, None, "{origin}");
         assert!(server.socket(origin, "").await.is_err(), "{origin}");
+        // Nobody needs a token here, so a page must not even be able to ask without hearing the answer.
+        let blind = "mutation { createProject(input: { name: \"theirs\" }) { project { id } } }";
+        let asked = server.post("", blind).header("origin", origin).send().await.expect("an answer");
+        assert_eq!(asked.status(), StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(asked.json::<Value>().await.expect("JSON")["errors"][0]["extensions"]["code"], "FORBIDDEN");
+        let address = format!("{}/graphql?query=%7B__typename%7D", server.base);
+        let asked = server.http.get(address).header("origin", origin).send().await.expect("an answer");
+        assert_eq!(asked.status(), StatusCode::FORBIDDEN, "{origin}");
     }
+    assert_eq!(server.ask("", "{ projects { totalCount } }").await["data"]["projects"]["totalCount"], 0);
     // A flag without a value, and the environment, say it too.
     let other = Home::new();
     let mut command = other.command(&["serve", "--listen", "0.0.0.0:0"]);
@@ -413,6 +422,7 @@ async fn a_foreign_page_is_let_in_only_when_it_is_listed() {
         let response =
             server.post(&token, "{ viewer { name } }").header("origin", origin).send().await.expect("an answer");
         assert!(response.headers().get("access-control-allow-origin").is_none(), "{origin}");
+        assert_eq!(response.status(), StatusCode::OK, "whoever has a token is no blind page; the browser keeps the answer from it");
         let asked = preflight(origin).await;
         assert!(
             asked.status() == StatusCode::FORBIDDEN && asked.headers().get("access-control-allow-origin").is_none()
