@@ -65,7 +65,7 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
             fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
                 // A short statement is its own summary, and then there is nothing else.
                 if matches!(field.name(), "summary" | "db.statement") && !value.is_empty() {
-                    self.0 = value.trim().to_owned();
+                    value.trim().clone_into(&mut self.0);
                 }
             }
         }
