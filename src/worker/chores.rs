@@ -23,6 +23,8 @@ use crate::{
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// How often cancellations are looked for while runs are executed: they reach a tool within a second.
 const CANCELLATIONS: Duration = Duration::from_millis(400);
+const _: () =
+    assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
 /// How often sessions are looked at.

@@ -12,7 +12,7 @@ use tokio::{
 use super::{BATCHES, over_socket};
 use crate::world::{
     World,
-    crew::{Gate, Scripted, Wait, calls, says, through_the_gate},
+    crew::{Gate, Scripted, Wait, calls, says},
     engine::on_engines,
     live::events_of,
     runs::{assert_whole, kind, started},
@@ -63,11 +63,7 @@ on_engines! {
     }
 
     async fn events_are_on_their_way_while_the_run_goes(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Live").await;
         let run = started(&amy.start(&project, json!({})).await);
