@@ -62,7 +62,7 @@ impl House {
             tracing::warn!("clients cannot load from http://{address}: say by --public-url how they reach this server");
         }
         let local = if settings.dev { Some(access::local_user(&app.store).await?) } else { None };
-        let policy = Policy { allow_origin: settings.allow_origin.clone(), local };
+        let policy = Policy { allow_origin: settings.allow_origin.clone(), local, ..Policy::default() };
         let server = Server::start(app.clone(), policy, listener)?;
         let setup = Setup { crew, max_runs: settings.max_runs, limits: settings.limits };
         let worker = Worker::start(app.clone(), setup);

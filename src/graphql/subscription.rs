@@ -43,12 +43,12 @@ impl Subscription {
         let viewer = ctx.viewer()?;
         let batches = ctx.app()?.timeline.follow(viewer, run, after, types)?;
         let audiences = ctx.data::<Audiences>()?;
-        let place = ctx.data_opt::<Arc<Seat>>().map(|seat| audiences.join(viewer, seat));
+        let member = ctx.data_opt::<Arc<Seat>>().map(|seat| audiences.join(viewer, seat));
         Ok(batches.map(move |batch| {
             let batch = batch?;
             let first = batch.events.first().map_or(0, |event| event.sequence.get());
             let span = (first, batch.end);
-            Ok(Shared { object: Obj(RunEventBatch { run_id, batch }), span, place: place.clone() })
+            Ok(Shared { object: Obj(RunEventBatch { run_id, batch }), span, member: member.clone() })
         }))
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::App,
     error::{Error, Kind, Result},
-    graphql,
+    graphql::{self, audience::Terms},
     model::scope::Viewer,
 };
 
@@ -34,6 +34,8 @@ pub struct Policy {
     /// In development mode: who everybody is. Then pages of this machine are let in and others refused, and only requests for it
     /// are answered.
     pub local: Option<Viewer>,
+    /// How long subscribers who ask the same rely on each other's answers.
+    pub sharing: Terms,
 }
 
 /// A server at work.
@@ -62,7 +64,7 @@ impl Server {
         }
         let allowed = web::Data::new(origins.clone());
         let endpoint = Endpoint {
-            executor: graphql::engine(app.clone()),
+            executor: graphql::engine(app.clone(), policy.sharing),
             gate,
             limits: Limits { file: uploads.bytes, files: uploads.files, ..Limits::default() },
             origins,

@@ -156,7 +156,12 @@ impl User {
 
     /// The same user, at the server's new address.
     pub fn at(&self, world: &World) -> Self {
-        Self { base: world.base(), ..self.clone() }
+        self.at_base(&world.base())
+    }
+
+    /// The same user at another server of the same database.
+    pub fn at_base(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     pub fn base(&self) -> &str {
