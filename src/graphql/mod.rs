@@ -5,6 +5,7 @@
 //! [`root::Engine`].
 
 mod access;
+pub mod activity;
 pub mod artifact;
 pub mod audience;
 pub mod connection;
