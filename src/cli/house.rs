@@ -10,7 +10,7 @@ use std::{
 use futures_util::FutureExt;
 
 use crate::{
-    app::{App, Rules, UploadRules, access},
+    app::{App, Rules, UploadRules, access, activity::Activity},
     config::Settings,
     error::{Error, Kind, Result},
     files::{Files, signature::Signer},
@@ -107,6 +107,7 @@ async fn app(settings: &Settings, crew: &Crew, store: Store, address: SocketAddr
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             uploads: UploadRules::default(),
         },
+        activity: Activity::new(store.clone()),
         store,
         files,
         hints,

@@ -5,6 +5,7 @@
 //! are answered by our own container (`object`, `connection`), the root is mended by [`root::Engine`].
 
 mod access;
+pub mod activity;
 pub mod artifact;
 pub mod audience;
 pub mod connection;

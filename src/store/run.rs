@@ -138,6 +138,20 @@ pub async fn unfinished(conn: &mut Conn, scope: &ProjectScope) -> Result<Vec<Run
         .bind(scope.project_id()).bind(scope.user_id()).fetch_all(c).await)?)
 }
 
+/// The viewer's runs that have not ended, of one project or of all, newest first, at most `most`.
+pub async fn under_way(conn: &mut Conn, viewer: &Viewer, project: Option<ProjectId>, most: i64) -> Result<Vec<Run>> {
+    Ok(sql!(conn, c => {
+        let mut query = QueryBuilder::new(concat!("select ", columns!(),
+            " from run where status in ('QUEUED', 'RUNNING') and user_id = "));
+        query.push_bind(viewer.user_id());
+        if let Some(project) = project {
+            query.push(" and project_id = ").push_bind(project);
+        }
+        query.push(" order by id desc limit ").push_bind(most);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
 /// The session's latest completed runs before this one, newest first: what follow-ups are told of.
 pub async fn answered_before(conn: &mut Conn, scope: &ProjectScope, run: &Run, most: i64) -> Result<Vec<Run>> {
     Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),

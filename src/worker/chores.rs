@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
-    app::session,
+    app::{activity, session},
     clock,
     error::Result,
     hint::{Listener, Topic},
@@ -27,6 +27,8 @@ const _: () =
     assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
+/// How often old changes are forgotten.
+const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions are looked at.
 const REAP: Duration = Duration::from_secs(5);
 
@@ -179,6 +181,15 @@ pub(super) async fn reap(shop: Shop) {
         }
         if pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
             return;
+        }
+    }
+}
+
+/// Forgets old changes, which nobody will be told any more.
+pub(super) async fn forget(shop: Shop) {
+    while !pause(&shop, None, FORGET).await {
+        if let Err(error) = activity::trim(&shop.app, Sweep::new()).await {
+            tracing::warn!(?error, "old changes cannot be forgotten just now");
         }
     }
 }
