@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::world::{
-    User, World,
-    crew::{Gate, through_the_gate},
+    User,
     engine::{Engine, on_engines},
     live::Events,
     runs::started,
@@ -63,20 +62,9 @@ fn run_is(status: &str) -> Value {
     json!({ "__typename": "RunChanged", "run": { "status": status } })
 }
 
-/// A world in which runs wait at a gate.
-async fn gated(engine: &Engine, gate: &std::sync::Arc<Gate>) -> World {
-    engine
-        .world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        })
-        .await
-}
-
 on_engines! {
     async fn a_watcher_is_told_how_things_are_and_then_what_changes(engine) {
-        let gate = Gate::closed();
-        let world = gated(engine, &gate).await;
+        let (world, _gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Garden").await;
         let mut watch = watch(&amy, Some(&project)).await;
@@ -99,8 +87,7 @@ on_engines! {
     }
 
     async fn after_a_reconnect_the_snapshot_makes_up_for_what_was_missed(engine) {
-        let gate = Gate::closed();
-        let world = gated(engine, &gate).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Garden").await;
         let mut before = watch(&amy, Some(&project)).await;
@@ -118,9 +105,8 @@ on_engines! {
     }
 
     async fn all_projects_of_a_viewer_are_watched_at_once_and_nobody_elses(engine) {
-        let gate = Gate::closed();
+        let (world, gate) = engine.gated(|_, _| {}).await;
         gate.open();
-        let world = gated(engine, &gate).await;
         let (amy, bob) = (world.user("amy").await, world.user("bob").await);
         amy.project("First").await;
         let mut watch = watch(&amy, None).await;

@@ -79,6 +79,13 @@ enum Unsaid {
     Changes(VecDeque<Change>, HashSet<Change>),
 }
 
+/// What a watcher says next.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Everything,
+    Change(Change),
+}
+
 /// How things are now.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -174,13 +181,13 @@ pub async fn trim(app: &App, sweep: Sweep) -> Result<u64> {
 
 async fn next(store: &Store, watcher: &Watcher) -> Result<Happening> {
     loop {
-        let Some(change) = watcher.take() else {
-            watcher.bell.notified().await;
-            continue;
-        };
-        let told = match change {
-            None => Some(Happening::Snapshot(snapshot(store, watcher).await?)),
-            Some(change) => happening(store, &watcher.viewer, change).await?,
+        let told = match watcher.take() {
+            Some(Next::Everything) => Some(Happening::Snapshot(snapshot(store, watcher).await?)),
+            Some(Next::Change(change)) => happening(store, &watcher.viewer, change).await?,
+            None => {
+                watcher.bell.notified().await;
+                None
+            }
         };
         if let Some(told) = told {
             return Ok(told);
@@ -227,18 +234,18 @@ async fn happening(store: &Store, viewer: &Viewer, change: Change) -> Result<Opt
 }
 
 impl Watcher {
-    /// Takes what is to be said next: a change, or everything (`None` inside); nothing if all is said.
-    fn take(&self) -> Option<Option<Change>> {
+    /// Takes what is to be said next; nothing if all is said.
+    fn take(&self) -> Option<Next> {
         let mut unsaid = lock(&self.unsaid);
         match &mut *unsaid {
             Unsaid::Everything => {
                 *unsaid = Unsaid::Changes(VecDeque::new(), HashSet::new());
-                Some(None)
+                Some(Next::Everything)
             }
             Unsaid::Changes(order, known) => {
                 let change = order.pop_front()?;
                 known.remove(&change);
-                Some(Some(change))
+                Some(Next::Change(change))
             }
         }
     }
@@ -331,18 +338,21 @@ mod tests {
     #[test]
     fn a_watcher_says_each_thing_once_and_everything_when_it_is_too_much() {
         let watcher = watcher(None);
-        assert_eq!(watcher.take(), Some(None), "first of all how everything is");
+        assert_eq!(watcher.take(), Some(Next::Everything), "first of all how everything is");
         assert_eq!(watcher.take(), None);
         let change = |what| Change { user_id: watcher.viewer.user_id(), project_id: ProjectId::new(), what };
         let (one, other) = (change(Changed::Project), change(Changed::Run(RunId::new())));
         watcher.tell(&[one, other, one]);
         watcher.tell(&[one]);
-        assert_eq!((watcher.take(), watcher.take(), watcher.take()), (Some(Some(one)), Some(Some(other)), None));
+        assert_eq!(
+            (watcher.take(), watcher.take(), watcher.take()),
+            (Some(Next::Change(one)), Some(Next::Change(other)), None)
+        );
         watcher.tell(&[one]);
-        assert_eq!(watcher.take(), Some(Some(one)), "what is said may change again");
+        assert_eq!(watcher.take(), Some(Next::Change(one)), "what is said may change again");
         let many: Vec<Change> = (0..=UNSAID).map(|_| change(Changed::Project)).collect();
         watcher.tell(&many);
-        assert_eq!((watcher.take(), watcher.take()), (Some(None), None));
+        assert_eq!((watcher.take(), watcher.take()), (Some(Next::Everything), None));
     }
 
     #[test]
@@ -355,6 +365,6 @@ mod tests {
         watcher.tell(&[Change { project_id: ProjectId::new(), ..change }, Change { user_id: UserId::new(), ..change }]);
         assert_eq!(watcher.take(), None);
         watcher.tell(&[change]);
-        assert_eq!(watcher.take(), Some(Some(change)));
+        assert_eq!(watcher.take(), Some(Next::Change(change)));
     }
 }
