@@ -360,7 +360,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
     let ada = viewer(&store, "ada").await;
     let leases = running(&store, &ada, 2).await;
     let (lease, other) = (leases[0], leases[1]);
-    let story = async {
+    let told = async {
         proxy.cut(Cut::Silent("insert into run_event"));
         let (first, behind) = tokio::join!(store.append(says(lease, &["a"])), async {
             while proxy.is_whole() {
@@ -385,7 +385,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
         let (outcome, ()) = tokio::join!(append, store.close());
         assert_eq!(outcome.expect("it was queued, and is tried again"), Some(2));
     };
-    tokio::time::timeout(limit * 20, story).await.expect("nobody waits for ever");
+    tokio::time::timeout(limit * 20, told).await.expect("nobody waits for ever");
     database.remove().await;
 }
 
