@@ -23,10 +23,12 @@ pub mod lease;
 mod list;
 mod migrate;
 pub mod project;
+mod queue;
 pub mod run;
 pub mod secret;
 pub mod session;
 pub mod token;
+mod transaction;
 pub mod turn;
 mod unit;
 pub mod user;
@@ -51,6 +53,7 @@ use sqlx::{
 
 use tokio::sync::watch;
 
+use self::transaction::Transactions;
 use crate::error::{Error, Kind, Result};
 
 /// How long a query of SQLite may wait for a connection, and a connection for a lock.
@@ -99,7 +102,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Engine {
     Sqlite { readers: SqlitePool, writer: writer::Writer },
-    Postgres { pool: PgPool, gatherer: gather::Gatherer },
+    Postgres { pool: PgPool, transactions: Transactions, gatherer: gather::Gatherer },
 }
 
 /// A connection for reading.
@@ -160,8 +163,13 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Self> {
         match location {
             Location::Sqlite(path) => Self::open_sqlite(path).await,
-            Location::Postgres(url) => Self::open_postgres(url).await,
+            Location::Postgres(url) => Self::open_postgres(url, transaction::LIMIT).await,
         }
+    }
+
+    /// Opens a database of PostgreSQL that is given up after `limit`: for stories of silence, which would be long ones.
+    pub async fn open_impatient(url: &str, limit: Duration) -> Result<Self> {
+        Self::open_postgres(url, limit).await
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
@@ -195,14 +203,16 @@ impl Store {
         Ok(Self::over(Engine::Sqlite { readers, writer }))
     }
 
-    async fn open_postgres(url: &str) -> Result<Self> {
+    async fn open_postgres(url: &str, limit: Duration) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::invalid(format!("The database URL is not understood: {error}.")))?
             .application_name("workroom");
-        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT).connect_with(options).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT.min(limit)).connect_with(options).await?;
         migrate::postgres(&pool).await?;
-        let gatherer = gather::Gatherer::start(pool.clone());
-        Ok(Self::over(Engine::Postgres { pool, gatherer }))
+        let transactions = Transactions::new(pool.clone(), limit);
+        let gatherer = gather::Gatherer::start(transactions.clone());
+        Ok(Self::over(Engine::Postgres { pool, transactions, gatherer }))
     }
 
     /// Lends a connection for reading.
@@ -224,9 +234,9 @@ impl Store {
     {
         let done = match &self.engine {
             Engine::Sqlite { writer, .. } => writer.write(unit).await?,
-            Engine::Postgres { pool, .. } => {
-                let pool = pool.clone();
-                let done = tokio::spawn(async move { unit::on_postgres(&pool, unit).await }).await;
+            Engine::Postgres { transactions, .. } => {
+                let transactions = transactions.clone();
+                let done = tokio::spawn(async move { transactions.run(unit).await }).await;
                 done.map_err(Error::internal)??
             }
         };
@@ -240,7 +250,7 @@ impl Store {
     }
 
     /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and
-    /// then nothing was written. As with [`Store::write`], it is done even if the caller stops waiting, and after
+    /// then nothing was written. Once it has a place in the queue it is done even if the caller stops waiting, and after
     /// [`Kind::Unavailable`] it is not known whether it was.
     pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
         match &self.engine {
@@ -267,7 +277,7 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Engine::Postgres { pool, gatherer } => {
+            Engine::Postgres { pool, gatherer, .. } => {
                 gatherer.close().await;
                 pool.close().await;
             }

@@ -79,7 +79,9 @@ async fn next(shop: &Shop) -> Result<Option<RunLease>> {
 /// Renews the leases of the runs that are executed here.
 pub(super) async fn renew(shop: Shop) {
     let every = RENEWAL.min(shop.setup.crew.lease / 3);
-    while !pause(&shop, None, every).await {
+    let mut wait = every;
+    while !pause(&shop, None, wait).await {
+        wait = every;
         let leases = shop.leases();
         if leases.is_empty() {
             continue;
@@ -101,7 +103,11 @@ pub(super) async fn renew(shop: Shop) {
                 let held = shop.held();
                 lost.iter().filter_map(|run| held.get(run)).for_each(|held| held.stopped.cancel());
             }
-            Err(error) => tracing::warn!(?error, "leases cannot be renewed just now"),
+            Err(error) => {
+                tracing::warn!(?error, "leases cannot be renewed just now");
+                // What was given up after a long silence is tried again before the leases lapse.
+                wait = every / 5;
+            }
         }
     }
 }

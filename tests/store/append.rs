@@ -150,21 +150,23 @@ on_both! {
         let lease = desk.start(&store).await;
         // More than one batch takes, by number and by size.
         let long = "x".repeat(10_000);
-        let texts: Vec<&str> = vec![&long, "b", "c"];
+        let texts = |index: i64| -> Vec<String> {
+            ["a", "b", &long].iter().take(usize::try_from(index).expect("few") % 4).map(|text| format!("{index} {text}")).collect()
+        };
         let turns = join_all((0..300).map(|index| {
-            let texts = &texts[..usize::try_from(index).expect("few") % 4];
-            store.append(Append { bodies: says(lease, texts).bodies, ..takes_a_turn(lease, index) })
+            let texts = texts(index);
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            store.append(Append { bodies: says(lease, &texts).bodies, ..takes_a_turn(lease, index) })
         }));
-        let mut expected = 0;
         let lasts: Vec<i64> = turns.await.into_iter().map(|last| last.expect("kept").expect("the lease is held")).collect();
+        // Each where it was told that it is, whichever was queued first.
         let told = told(&store, &desk.viewer, &lease).await;
-        for (index, last) in lasts.iter().enumerate() {
-            let count = index % 4;
-            let from = usize::try_from(*last).expect("small") - count;
-            assert!(told[from..from + count].iter().map(|(_, text)| text.as_str()).eq(texts[..count].iter().copied()));
-            expected += count;
+        for (index, last) in (0..).zip(lasts) {
+            let texts = texts(index);
+            let end = usize::try_from(last).expect("small");
+            assert!(told[end - texts.len()..end].iter().map(|(_, text)| text).eq(&texts), "{index}");
         }
-        assert!(told.iter().map(|(sequence, _)| *sequence).eq(1..=450) && expected == 450);
+        assert!(told.iter().map(|(sequence, _)| *sequence).eq(1..=450));
         let mut conn = reading(&store).await;
         assert_eq!(turn::all(&mut conn, &lease).await.expect("a read").len(), 300);
         let sum = (1..300).fold(tokens(), |sum, _| sum.plus(&tokens()));
@@ -253,6 +255,39 @@ async fn a_run_that_somebody_holds_delays_no_other() {
 }
 
 #[tokio::test]
+async fn runs_that_somebody_holds_leave_connections_to_others() {
+    on_postgres(|store| async move {
+        let ada = viewer(&store, "ada").await;
+        let leases = running(&store, &ada, 30).await;
+        let (release, holder) = held(&store, "update run set prompt = prompt".into()).await;
+        let waiting: Vec<_> = leases
+            .iter()
+            .map(|lease| {
+                let (store, append) = (store.clone(), says(*lease, &["a"]));
+                tokio::spawn(async move { store.append(append).await })
+            })
+            .collect();
+        while number(
+            &store,
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+            and datname = current_database()",
+        )
+        .await
+            < 4
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(join_all((0..15).map(|_| reading(&store))).await.len(), 15);
+        release.send(()).expect("the holder waits");
+        holder.await.expect("no panic").expect("the holder's own change");
+        for append in waiting {
+            assert_eq!(append.await.expect("no panic").expect("kept"), Some(1));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn appends_that_wait_for_a_batch_are_one_transaction() {
     on_postgres(|store| async move {
         let ada = viewer(&store, "ada").await;
@@ -312,6 +347,66 @@ async fn an_append_is_not_made_twice_when_the_connection_breaks() {
 
     assert_eq!(store.append(says(lease, &["d"])).await.expect("the next one is as good as ever"), Some(3));
     assert_eq!(texts().await, ["a", "b", "d"]);
+    store.close().await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_given_up() {
+    let Some(database) = database().await else { return };
+    let proxy = Proxy::to(&database.url).await;
+    let limit = Duration::from_secs(1);
+    let store = Store::open_impatient(&proxy.url, limit).await.expect("the database opens");
+    let ada = viewer(&store, "ada").await;
+    let leases = running(&store, &ada, 2).await;
+    let (lease, other) = (leases[0], leases[1]);
+    let told = async {
+        proxy.cut(Cut::Silent("insert into run_event"));
+        let (first, behind) = tokio::join!(store.append(says(lease, &["a"])), async {
+            while proxy.is_whole() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            store.append(says(other, &["a"])).await
+        });
+        assert_eq!(first.expect("it was undone, and is tried again"), Some(1));
+        assert_eq!(behind.expect("it only waited"), Some(1));
+
+        proxy.cut(Cut::Silent("select 1; commit"));
+        let unknown = store.append(says(lease, &["b"])).await;
+        assert_eq!(unknown.expect_err("nobody can know").kind(), Kind::Unavailable);
+        // The server believes in the connection that fell silent, but not for long in its locks.
+        assert_eq!(store.append(says(lease, &["c"])).await.expect("kept"), Some(2));
+
+        proxy.cut(Cut::Silent("lease_counter + 1"));
+        let renewed = unit!(store, [] tx => lease::renew(tx, &lease).await);
+        assert_eq!(renewed.expect_err("given up").kind(), Kind::Unavailable);
+        proxy.cut(Cut::Silent("begin"));
+        let append = store.append(says(other, &["b"]));
+        let (outcome, ()) = tokio::join!(append, store.close());
+        assert_eq!(outcome.expect("it was queued, and is tried again"), Some(2));
+    };
+    tokio::time::timeout(limit * 20, told).await.expect("nobody waits for ever");
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_behind_a_batch_without_a_connection_is_told_with_it() {
+    let Some(database) = database().await else { return };
+    let limit = Duration::from_secs(1);
+    let store = Store::open_impatient(&database.url, limit).await.expect("the database opens");
+    let ada = viewer(&store, "ada").await;
+    let leases = running(&store, &ada, 2).await;
+    let all = join_all((0..20).map(|_| reading(&store))).await;
+    let mut first = pin!(store.append(says(leases[0], &["a"])));
+    assert!(poll!(&mut first).is_pending());
+    tokio::time::sleep(limit / 10).await;
+    let mut behind = pin!(store.append(says(leases[1], &["a"])));
+    assert!(poll!(&mut behind).is_pending());
+    assert_eq!(first.await.expect_err("no connection").kind(), Kind::Unavailable);
+    let told = tokio::time::timeout(limit / 2, behind).await.expect("it waits no second time");
+    assert_eq!(told.expect_err("no connection").kind(), Kind::Unavailable);
+    drop(all);
+    assert_eq!(store.append(says(leases[0], &["a"])).await.expect("as good as ever"), Some(1));
     store.close().await;
     database.remove().await;
 }

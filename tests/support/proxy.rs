@@ -14,6 +14,8 @@ pub enum Cut {
     Unheard(&'static str),
     /// When the client says this and the server has done it and said so with the second word, and the client does not hear that.
     Unanswered(&'static str, &'static str),
+    /// When the client says this. Neither side hears of the other any more, not even that it has gone.
+    Silent(&'static str),
 }
 
 /// Passes on what client and server say, until a connection is cut.
@@ -28,7 +30,7 @@ impl Proxy {
     pub async fn to(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").expect("a URL");
         let (authority, database) = rest.split_once('/').expect("a database in the URL");
-        let (user, server) = authority.rsplit_once('@').expect("a user in the URL");
+        let (user, server) = authority.rsplit_once('@').unwrap_or(("postgres", authority));
         let server = if server.contains(':') { server.to_owned() } else { format!("{server}:5432") };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -68,11 +70,12 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, cut: Arc<Mutex<Op
                 let Ok(1..) = read else { return };
                 let said = &asked[..read.unwrap_or_default()];
                 let due = cut.lock().expect("nobody panics with it").take_if(|cut| {
-                    let (Cut::Unheard(word) | Cut::Unanswered(word, _)) = cut;
+                    let (Cut::Unheard(word) | Cut::Unanswered(word, _) | Cut::Silent(word)) = cut;
                     holds(said, word)
                 });
                 match due {
                     Some(Cut::Unheard(_)) => return,
+                    Some(Cut::Silent(_)) => return std::future::pending().await,
                     Some(Cut::Unanswered(_, word)) => until = Some(word),
                     None => {}
                 }

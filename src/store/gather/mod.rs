@@ -1,22 +1,26 @@
 //! PostgreSQL's gatherer: the appends of many runs in one transaction.
 //!
 //! Appends queue here. The gatherer commits what has queued up while the batch before was under way, in a handful of
-//! statements however many runs it is of (see `batch`). An append whose run somebody else holds is put aside, and one whose
-//! batch is undone is tried again; both then go on alone, each in a transaction of its own, and hold up no other.
+//! statements however many runs it is of (see `batch`). An append whose run somebody else holds is put off to the next
+//! batch, and put aside if it is held still; so are those whose batch is undone. What is put aside goes on alone, in a
+//! transaction of its own, and holds up no batch.
 
 mod batch;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use futures_util::FutureExt;
-use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 use self::batch::{Encoded, Outcome};
 use super::{
     event::{self, Append},
-    unit::{self, Failure},
+    queue::{Inbox, Queue},
+    transaction::{Failure, Transactions},
 };
 use crate::{
     error::{Error, Result},
@@ -27,18 +31,15 @@ use crate::{
 const BATCH: usize = 256;
 /// The most bytes in one transaction; the first append is taken however large it is.
 const BATCH_BYTES: usize = 1 << 20;
-/// Appends that may wait; more callers wait for a place.
-const QUEUE: usize = 4096;
-
-enum Message {
-    Append(Waiting),
-    Close(oneshot::Sender<()>),
-}
+/// Appends that go alone at once. Each takes a connection, and may wait on it for a lock: most connections stay the readers'.
+const ALONE: usize = 4;
 
 /// An append with its caller behind it.
 struct Waiting {
     append: Arc<Encoded>,
     reply: oneshot::Sender<Result<Option<i64>>>,
+    /// A batch found its run held by somebody else.
+    was_held: bool,
 }
 
 impl Waiting {
@@ -50,106 +51,142 @@ impl Waiting {
 
 /// The way to the gatherer. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Gatherer(mpsc::Sender<Message>);
+pub(super) struct Gatherer(Queue<Waiting>);
 
 impl Gatherer {
     /// Starts the gatherer.
-    pub(super) fn start(pool: PgPool) -> Self {
-        let (queue, messages) = mpsc::channel(QUEUE);
-        tokio::spawn(drain(pool, messages));
+    pub(super) fn start(transactions: Transactions) -> Self {
+        let (queue, inbox) = Queue::new();
+        let alone = Alone { transactions, places: Arc::new(Semaphore::new(ALONE)), tasks: TaskTracker::new() };
+        tokio::spawn(Gathering { inbox, waiting: VecDeque::new(), alone }.drain());
         Self(queue)
     }
 
     /// As [`super::Store::append`].
     pub(super) async fn append(&self, append: Append) -> Result<Option<i64>> {
-        let closed = || Error::unavailable("the store is closed");
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { append: Arc::new(Encoded::new(append)?), reply };
-        self.0.send(Message::Append(waiting)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.0.ask(Waiting { append: Arc::new(Encoded::new(append)?), reply, was_held: false }, answer).await
     }
 
     /// Finishes what is queued, then stops.
     pub(super) async fn close(&self) {
-        let (done, answer) = oneshot::channel();
-        if self.0.send(Message::Close(done)).await.is_ok() {
-            let _ = answer.await;
-        }
+        self.0.close().await;
     }
 }
 
-async fn drain(pool: PgPool, mut queue: mpsc::Receiver<Message>) {
-    let alone = TaskTracker::new();
-    let mut messages = Vec::with_capacity(BATCH);
-    let mut closing = Vec::new();
-    while closing.is_empty() && queue.recv_many(&mut messages, BATCH).await > 0 {
-        let mut batch = Vec::with_capacity(messages.len());
+/// The gatherer at work.
+struct Gathering {
+    inbox: Inbox<Waiting>,
+    /// Taken from the inbox, for the next batches.
+    waiting: VecDeque<Waiting>,
+    alone: Alone,
+}
+
+impl Gathering {
+    async fn drain(mut self) {
+        loop {
+            if self.waiting.is_empty() {
+                let Some(orders) = self.inbox.next(BATCH).await else { break };
+                self.waiting.extend(orders);
+            }
+            let free = BATCH.saturating_sub(self.waiting.len());
+            self.waiting.extend(self.inbox.at_once().take(free));
+            let batch = self.batch();
+            if !batch.is_empty() {
+                self.commit(batch).await;
+            }
+        }
+        let _closing = self.inbox.shut();
+        self.alone.tasks.close();
+        self.alone.tasks.wait().await;
+    }
+
+    /// The longest waiting, as many as go into one transaction.
+    fn batch(&mut self) -> Vec<Waiting> {
         let mut bytes = 0;
-        for message in messages.drain(..) {
-            match message {
-                Message::Append(waiting) => {
-                    bytes += waiting.append.bytes();
-                    if bytes > BATCH_BYTES && !batch.is_empty() {
-                        bytes = waiting.append.bytes();
-                        commit(&pool, std::mem::take(&mut batch), &alone).await;
+        let fits = |waiting: &&Waiting| {
+            bytes += waiting.append.bytes();
+            bytes <= BATCH_BYTES
+        };
+        let count = self.waiting.iter().take(BATCH).take_while(fits).count();
+        self.waiting.drain(..count.max(1).min(self.waiting.len())).collect()
+    }
+
+    /// Commits a batch and answers to all for whom that settles it.
+    async fn commit(&mut self, batch: Vec<Waiting>) {
+        let appends: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.append)).collect();
+        let written = self.alone.transactions.once(move |tx| async move { batch::write(tx, &appends).await }.boxed());
+        match written.await {
+            Ok(outcomes) => {
+                let mut held = Vec::new();
+                for (waiting, outcome) in batch.into_iter().zip(outcomes) {
+                    match outcome {
+                        Outcome::Appended { last } => waiting.answer(Ok(Some(last))),
+                        Outcome::Lost => waiting.answer(Ok(None)),
+                        Outcome::Held => held.push(waiting),
                     }
-                    batch.push(waiting);
                 }
-                Message::Close(done) => closing.push(done),
+                self.put_off(held);
+            }
+            Err(Failure::Undone(error)) => {
+                tracing::debug!(?error, appends = batch.len(), "a batch was undone, its appends are tried one by one");
+                self.alone.take(batch);
+            }
+            // Tried again, an append might be there twice.
+            Err(Failure::Unknown(error)) => refuse(batch, &error),
+            // What waits would only wait as long once more, and then for nothing.
+            Err(Failure::NotBegun(error)) => {
+                refuse(batch.into_iter().chain(self.waiting.drain(..)).chain(self.inbox.at_once()), &error);
             }
         }
-        commit(&pool, batch, &alone).await;
     }
-    // Whoever comes now is told that the store is closed.
-    drop(queue);
-    alone.close();
-    alone.wait().await;
-    for done in closing {
-        let _ = done.send(());
+
+    /// Has appends whose runs are held wait for the next batch, for most are held for a moment. Those who have done so once go
+    /// alone, and with them all that is behind them on the same run.
+    fn put_off(&mut self, held: Vec<Waiting>) {
+        let stuck: BTreeSet<RunId> =
+            held.iter().filter(|waiting| waiting.was_held).map(|waiting| waiting.append.run()).collect();
+        let (alone, again): (Vec<_>, Vec<_>) =
+            held.into_iter().partition(|waiting| stuck.contains(&waiting.append.run()));
+        self.alone.take(alone);
+        for waiting in again.into_iter().rev() {
+            self.waiting.push_front(Waiting { was_held: true, ..waiting });
+        }
     }
 }
 
-/// Commits a batch and answers to all for whom that settles it; the others go on alone.
-async fn commit(pool: &PgPool, batch: Vec<Waiting>, alone: &TaskTracker) {
-    if batch.is_empty() {
-        return;
-    }
-    let appends: Vec<_> = batch.iter().map(|waiting| Arc::clone(&waiting.append)).collect();
-    let written = unit::transaction(pool, move |tx| async move { batch::write(tx, &appends).await }.boxed()).await;
-    let mut aside: BTreeMap<RunId, Vec<Waiting>> = BTreeMap::new();
-    let mut put_aside = |waiting: Waiting| aside.entry(waiting.append.run()).or_default().push(waiting);
-    match written {
-        Ok(outcomes) => {
-            for (waiting, outcome) in batch.into_iter().zip(outcomes) {
-                match outcome {
-                    Outcome::Appended { last } => waiting.answer(Ok(Some(last))),
-                    Outcome::Lost => waiting.answer(Ok(None)),
-                    Outcome::Held => put_aside(waiting),
-                }
-            }
-        }
-        Err(Failure::Undone(error)) => {
-            tracing::debug!(?error, appends = batch.len(), "a batch was undone, its appends are tried one by one");
-            batch.into_iter().for_each(put_aside);
-        }
-        // Tried again, an append might be there twice; and what did not even begin would only wait as long once more.
-        Err(Failure::Unknown(error) | Failure::NotBegun(error)) => {
-            for waiting in batch {
-                waiting.answer(Err(error.clone()));
-            }
-        }
-    }
-    for appends in aside.into_values() {
-        alone.spawn(one_by_one(pool.clone(), appends));
-    }
-}
-
-/// Commits appends of one run in their order, each in a transaction of its own.
-async fn one_by_one(pool: PgPool, appends: Vec<Waiting>) {
+fn refuse(appends: impl IntoIterator<Item = Waiting>, error: &Error) {
     for waiting in appends {
-        let append = Arc::clone(&waiting.append);
-        let written =
-            unit::on_postgres(&pool, move |tx| async move { event::append(tx, &append.append).await }.boxed()).await;
-        waiting.answer(written);
+        waiting.answer(Err(error.clone()));
+    }
+}
+
+/// Where appends go that no batch takes.
+struct Alone {
+    transactions: Transactions,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Alone {
+    /// Commits the appends of each run in their order, each in a transaction of its own.
+    fn take(&self, appends: Vec<Waiting>) {
+        let mut runs: BTreeMap<RunId, Vec<Waiting>> = BTreeMap::new();
+        for waiting in appends {
+            runs.entry(waiting.append.run()).or_default().push(waiting);
+        }
+        for appends in runs.into_values() {
+            let (transactions, places) = (self.transactions.clone(), Arc::clone(&self.places));
+            self.tasks.spawn(async move {
+                for waiting in appends {
+                    // The places are never closed; without one the append would go all the same.
+                    let _place = places.acquire().await;
+                    let append = Arc::clone(&waiting.append);
+                    let written =
+                        transactions.run(move |tx| async move { event::append(tx, &append.append).await }.boxed());
+                    waiting.answer(written.await);
+                }
+            });
+        }
     }
 }
