@@ -1,0 +1,40 @@
+// The large part of the page. It is loaded when somebody may ask something.
+
+import 'graphiql/setup-workers/vite';
+import '@graphiql/react/style.css';
+import '@graphiql/plugin-doc-explorer/style.css';
+import '@graphiql/plugin-history/style.css';
+import '@graphiql/plugin-explorer/style.css';
+import 'graphiql/graphiql.css';
+import './editor.css';
+import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
+import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { useState } from 'react';
+import { examples } from './examples';
+import { fetcherFor } from './fetcher';
+import type { Newest } from './server';
+
+const PLUGINS = [HISTORY_PLUGIN, explorerPlugin({})];
+
+interface Props {
+  token: string | null;
+  newest: Newest;
+  onRefused: () => void;
+}
+
+export default function Editor({ token, newest, onRefused }: Props) {
+  const [fetcher] = useState(() => fetcherFor(token, onRefused));
+  const [tabs] = useState(() => examples(newest));
+  return (
+    <GraphiQL
+      fetcher={fetcher}
+      plugins={PLUGINS}
+      defaultTabs={tabs}
+      // A header may hold a token, and what GraphiQL keeps outlives the tab.
+      shouldPersistHeaders={false}
+      showPersistHeadersSettings={false}
+    >
+      <GraphiQL.Logo>{null}</GraphiQL.Logo>
+    </GraphiQL>
+  );
+}
