@@ -8,7 +8,7 @@ use actix_web::{
     guard,
     http::{
         StatusCode,
-        header::{self, AcceptEncoding, Encoding, EntityTag, Header},
+        header::{self, AcceptEncoding, Encoding, EntityTag, Header, Preference, Quality},
     },
     web,
 };
@@ -21,7 +21,7 @@ use super::conditional::is_known;
 /// Styles written into the document are let in, because the editor makes style sheets and `style` attributes as it goes and
 /// can give them neither a nonce nor a hash. Scripts are not, nor is anything built from a string.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
-    worker-src 'self'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; \
+    worker-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
 const NOT_BUILT_IN: &str = "GraphiQL is not part of this build. `make web` makes the page, for which it needs Node.js; a build \
@@ -108,9 +108,14 @@ fn sorry(status: StatusCode, said: &'static str) -> HttpResponse {
 
 /// Whether the client takes gzip. One that says nothing takes anything.
 fn takes_gzip(request: &HttpRequest) -> bool {
-    !request.headers().contains_key(header::ACCEPT_ENCODING)
-        || AcceptEncoding::parse(request)
-            .is_ok_and(|accepted| accepted.negotiate([Encoding::gzip()].iter()) == Some(Encoding::gzip()))
+    if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+        return true;
+    }
+    let Ok(AcceptEncoding(said)) = AcceptEncoding::parse(request) else { return false };
+    let of = |coding: Preference<Encoding>| said.iter().find(|said| said.item == coding);
+    of(Preference::Specific(Encoding::gzip()))
+        .or_else(|| of(Preference::Any))
+        .is_some_and(|said| said.quality > Quality::ZERO)
 }
 
 fn media_type(name: &str) -> String {

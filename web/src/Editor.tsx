@@ -30,6 +30,8 @@ export default function Editor({ token, newest, onRefused }: Props) {
       fetcher={fetcher}
       plugins={PLUGINS}
       defaultTabs={tabs}
+      // The examples have their ids there.
+      defaultEditorToolsVisibility="variables"
       // A header may hold a token, and what GraphiQL keeps outlives the tab.
       shouldPersistHeaders={false}
       showPersistHeadersSettings={false}

@@ -33,12 +33,14 @@ export function Page() {
       <>
         <header>
           <b>Workroom</b>
-          <span>You are {viewer.name}.</span>
-          {viewer.token ? (
-            <button onClick={() => leave('')}>Forget the token</button>
-          ) : (
-            <span>No token is needed here.</span>
-          )}
+          <span>
+            {viewer.name}
+            {viewer.token ? '' : ', without a token: this server is in development mode'}
+          </span>
+          <a href="/graphiql/licences.txt" target="_blank" rel="noreferrer">
+            Licences
+          </a>
+          {viewer.token ? <button onClick={() => leave('')}>Forget the token</button> : null}
         </header>
         <main>
           <Suspense fallback={<p className="note">Loading GraphiQL …</p>}>

@@ -1,5 +1,5 @@
-import { createGraphiQLFetcher, isAsyncIterable, type Fetcher } from '@graphiql/toolkit';
-import type { ExecutionResult } from 'graphql';
+import type { Fetcher, FetcherParams } from '@graphiql/toolkit';
+import { getOperationAST, type ExecutionResult } from 'graphql';
 import { CloseCode, createClient } from 'graphql-ws';
 import { ENDPOINT, headers } from './server';
 
@@ -13,52 +13,51 @@ const SHOWN = 100;
 export function fetcherFor(token: string | null, refused: () => void): Fetcher {
   const url = new URL(ENDPOINT, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
-  const send = createGraphiQLFetcher({
-    url: ENDPOINT,
-    headers: headers(token),
-    // The server sends every answer in one piece.
-    enableIncrementalDelivery: false,
-    fetch: async (...request: Parameters<typeof fetch>) => {
-      const response = await fetch(...request);
-      if (response.status === 401) refused();
-      return response;
-    },
-    wsClient: createClient({
-      url: url.href,
-      connectionParams: headers(token),
-      // A retry of its own would ask with the old cursor again.
-      retryAttempts: 0,
-      on: {
-        closed: (event) => {
-          if ((event as CloseEvent).code === CloseCode.Forbidden) refused();
-        },
+  const socket = createClient({
+    url: url.href,
+    connectionParams: headers(token),
+    // A retry of its own would ask with the old cursor again.
+    retryAttempts: 0,
+    on: {
+      closed: (event) => {
+        if (event instanceof CloseEvent && event.code === CloseCode.Forbidden) refused();
       },
-    }),
+    },
   });
-  const sendAndGather = async (...request: Parameters<Fetcher>) => {
-    const answer = await send(...request);
-    return isAsyncIterable(answer) ? gathered(answer as AsyncIterable<ExecutionResult>) : answer;
+  const post = async (params: FetcherParams, more?: Record<string, string>): Promise<ExecutionResult> => {
+    const response = await fetch(ENDPOINT, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers(token), ...more },
+      body: JSON.stringify(params),
+    });
+    if (response.status === 401) refused();
+    return response.json();
   };
-  return sendAndGather as Fetcher;
+  return (params, { documentAST, headers: more } = {}) => {
+    const operation = documentAST && getOperationAST(documentAST, params.operationName);
+    return operation?.operation === 'subscription' ? gathered(socket.iterate(params)) : post(params, more);
+  };
 }
 
 /** GraphiQL shows the last message of a subscription alone. A timeline is worth more: the messages so far, newest first. */
-function gathered(stream: AsyncIterable<ExecutionResult>): AsyncIterable<ExecutionResult> {
-  const source = stream[Symbol.asyncIterator]();
-  let messages: ExecutionResult[] = [];
+function gathered(source: AsyncIterableIterator<unknown>): AsyncIterable<ExecutionResult> {
+  let messages: unknown[] = [];
   const all: AsyncIterableIterator<unknown> = {
     [Symbol.asyncIterator]: () => all,
     async next() {
-      const { done, value } = await source.next();
+      const { done, value } = await source.next().catch(plainly);
       if (done) return { done, value };
       messages = [value, ...messages].slice(0, SHOWN);
       return { done, value: { messages } };
     },
     // Who stops watching stops the subscription at once, also while it waits. A generator would wait with it.
-    async return() {
-      await source.return?.();
-      return { done: true, value: undefined };
-    },
+    return: () => source.return!(),
   };
   return all as AsyncIterable<ExecutionResult>;
+}
+
+/** A socket fails with an event, of which nothing would be shown. */
+function plainly(error: unknown): never {
+  if (error instanceof CloseEvent) throw new Error(`The socket was closed: ${error.code} ${error.reason}`.trim());
+  throw error instanceof Event ? new Error('The socket to the server could not be opened.') : error;
 }
