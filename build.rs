@@ -13,22 +13,25 @@ fn main() -> io::Result<()> {
     for watched in ["build.rs", "src/store/migrations", "web/dist"] {
         println!("cargo:rerun-if-changed={watched}");
     }
-    let page = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).join(PAGE);
     let mut files = Vec::new();
     // Without the page the server is built all the same, and says at its address how to get it.
-    if env::var_os("CARGO_FEATURE_GRAPHIQL").is_some() && page.is_dir() {
-        walk(&page, &mut files)?;
+    if cfg!(feature = "graphiql") && Path::new(PAGE).is_dir() {
+        walk(Path::new(PAGE), &mut files)?;
     }
     files.sort();
-    let mut table = String::from("&[\n");
-    for file in files {
-        let path = file.strip_prefix(&page).expect("a file of the page").to_str().expect("UTF-8");
-        let name = path.strip_suffix(".gz").unwrap_or(path);
-        let is_gzip = name != path;
-        table += &format!("Asset {{ name: {name:?}, is_gzip: {is_gzip}, bytes: include_bytes!({file:?}) }},\n");
-    }
-    table += "]\n";
-    fs::write(Path::new(&env::var("OUT_DIR").expect("cargo says it")).join("graphiql.rs"), table)
+    let table: String = files.iter().map(|file| entry(file)).collect();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says it"));
+    fs::write(out.join("graphiql.rs"), format!("&[\n{table}]\n"))
+}
+
+/// The line of a file in the table that `src/http/graphiql.rs` includes.
+fn entry(file: &Path) -> String {
+    let path = file.to_str().expect("UTF-8");
+    let name = file.strip_prefix(PAGE).ok().and_then(Path::to_str).expect("a file of the page");
+    let (name, is_gzip) = name.strip_suffix(".gz").map_or((name, false), |name| (name, true));
+    format!(
+        "Asset {{ name: {name:?}, is_gzip: {is_gzip}, bytes: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/\", {path:?})) }},\n"
+    )
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -59,7 +59,7 @@ impl Person {
     }
 
     /// Waits for the story's good end.
-    async fn is_content(mut self) {
+    async fn ends_well(mut self) {
         while let Some(line) = self.line().await {
             self.said.push(line);
         }
@@ -90,7 +90,7 @@ async fn operations_of_the_examples_run_in_the_page() {
     let amy = world.user("amy").await;
     let project = amy.project("Supplier dispute").await;
     amy.finished_run(&project, "What is due?").await;
-    Person::who("asks", &world, amy.secret()).await.is_content().await;
+    Person::who("asks", &world, amy.secret()).await.ends_well().await;
     world.stop().await;
 }
 
@@ -103,7 +103,7 @@ async fn a_run_is_followed_live_in_the_page() {
     let mut person = Person::who("follows", &world, amy.secret()).await;
     person.asks().await;
     gate.open();
-    person.is_content().await;
+    person.ends_well().await;
     world.stop().await;
 }
 
@@ -111,7 +111,7 @@ async fn a_run_is_followed_live_in_the_page() {
 async fn the_token_lives_as_long_as_the_tab() {
     let world = World::start().await;
     let amy = world.user("amy").await;
-    Person::who("keeps", &world, amy.secret()).await.is_content().await;
+    Person::who("keeps", &world, amy.secret()).await.ends_well().await;
     world.stop().await;
 }
 
@@ -119,7 +119,7 @@ async fn the_token_lives_as_long_as_the_tab() {
 async fn a_wrong_token_is_refused_with_a_sentence() {
     let world = World::start().await;
     let amy = world.user("amy").await;
-    Person::who("mistypes", &world, amy.secret()).await.is_content().await;
+    Person::who("mistypes", &world, amy.secret()).await.ends_well().await;
     world.stop().await;
 }
 
@@ -132,7 +132,7 @@ async fn a_token_that_ends_closes_the_page() {
     let mut person = Person::who("loses", &world, amy.secret()).await;
     person.asks().await;
     world.revoke(&amy).await;
-    person.is_content().await;
+    person.ends_well().await;
     gate.open();
     world.stop().await;
 }
@@ -140,14 +140,14 @@ async fn a_token_that_ends_closes_the_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_development_mode_no_token_is_asked_for() {
     let world = World::with(|settings, _| settings.dev = true).await;
-    Person::who("develops", &world, "").await.is_content().await;
+    Person::who("develops", &world, "").await.ends_well().await;
     world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_cannot_ask_another_host() {
     let world = World::start().await;
-    Person::who("strays", &world, "").await.is_content().await;
+    Person::who("strays", &world, "").await.ends_well().await;
     world.stop().await;
 }
 

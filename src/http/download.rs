@@ -8,8 +8,7 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue,
-            HeaderValue,
+            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue, HeaderValue,
         },
     },
     web,

@@ -4,8 +4,7 @@
 //! holds no data: who asks is found out by what it asks of `/graphql`.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    guard,
+    HttpRequest, HttpResponse, HttpResponseBuilder, guard,
     http::{
         StatusCode,
         header::{self, AcceptEncoding, Encoding, EntityTag, Header, Preference, Quality},
