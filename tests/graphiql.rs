@@ -124,6 +124,17 @@ async fn a_wrong_token_is_refused_with_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_forgets_the_token_watches_no_longer() {
+    let (world, gate) = gated().await;
+    let amy = world.user("amy").await;
+    amy.start_run(&amy.project("p").await, "Go.").await;
+    gate.until_begun(1).await;
+    Person::who("leaves", &world, amy.secret()).await.ends_well().await;
+    gate.open();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_ends_closes_the_page() {
     let (world, gate) = gated().await;
     let amy = world.user("amy").await;

@@ -31,6 +31,7 @@ export default defineConfig({
     // Monaco is one large file, and it is needed as a whole.
     chunkSizeWarningLimit: 4096,
     rolldownOptions: {
+      checks: { pluginTimings: false },
       onLog(level, log, say) {
         // "use client" is for frameworks that render on a server.
         if (log.code !== 'MODULE_LEVEL_DIRECTIVE') say(level, log);

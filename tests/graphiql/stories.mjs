@@ -83,11 +83,27 @@ export const stories = {
   /** A token that the server does not know is refused with a sentence, and a good one is taken after it. */
   async mistypes({ open, token }) {
     const page = await open();
-    await enter(page, `${token}x`);
-    await page.getByRole('alert').filter({ hasText: 'does not take this token' }).waitFor();
-    await page.reload();
+    for (const wrong of [`${token}x`, `${token}…`]) {
+      await enter(page, wrong);
+      await page.getByRole('alert').filter({ hasText: 'does not take this token' }).waitFor();
+      await page.reload();
+    }
     await enter(page, token);
     await editor(page).waitFor();
+  },
+
+  /** Who forgets the token watches no longer. */
+  async leaves({ open, token }) {
+    const page = await open();
+    await enter(page, token);
+    const opened = page.waitForEvent('websocket');
+    await run(page, 'FollowRun');
+    await shown(page, 'TOOL_CALLED');
+    const socket = await opened;
+    const closed = socket.waitForEvent('close');
+    await page.getByRole('button', { name: 'Forget the token' }).click();
+    await closed;
+    await door(page).waitFor();
   },
 
   /** The token ends while the page watches. */

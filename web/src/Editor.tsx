@@ -9,9 +9,9 @@ import 'graphiql/graphiql.css';
 import './editor.css';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { examples } from './examples';
-import { fetcherFor } from './fetcher';
+import { connect } from './fetcher';
 import type { Newest } from './server';
 
 const PLUGINS = [HISTORY_PLUGIN, explorerPlugin({})];
@@ -23,8 +23,9 @@ interface Props {
 }
 
 export default function Editor({ token, newest, onRefused }: Props) {
-  const [fetcher] = useState(() => fetcherFor(token, onRefused));
+  const [{ fetcher, close }] = useState(() => connect(token, onRefused));
   const [tabs] = useState(() => examples(newest));
+  useEffect(() => close, [close]);
   return (
     <GraphiQL
       fetcher={fetcher}

@@ -8,9 +8,9 @@ const SHOWN = 100;
 
 /**
  * Sends operations with this token: queries and mutations over HTTP, subscriptions over graphql-transport-ws. `refused` is
- * called when the server does not take the token any more.
+ * called when the server does not take the token any more; `close` ends what still comes in.
  */
-export function fetcherFor(token: string | null, refused: () => void): Fetcher {
+export function connect(token: string | null, refused: () => void): { fetcher: Fetcher; close: () => void } {
   const url = new URL(ENDPOINT, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   const socket = createClient({
@@ -24,19 +24,19 @@ export function fetcherFor(token: string | null, refused: () => void): Fetcher {
       },
     },
   });
-  const post = async (params: FetcherParams, more?: Record<string, string>): Promise<ExecutionResult> => {
-    const response = await fetch(ENDPOINT, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers(token), ...more },
-      body: JSON.stringify(params),
-    });
-    if (response.status === 401) refused();
+  const post = async (params: FetcherParams, more: Record<string, string> = {}): Promise<ExecutionResult> => {
+    const sent = new Headers({ 'content-type': 'application/json', ...headers(token) });
+    for (const [name, value] of Object.entries(more)) sent.set(name, value);
+    const response = await fetch(ENDPOINT, { method: 'POST', headers: sent, body: JSON.stringify(params) });
+    // Whoever tries another token by a header of their own is refused that one.
+    if (response.status === 401 && !new Headers(more).has('authorization')) refused();
     return response.json();
   };
-  return (params, { documentAST, headers: more } = {}) => {
+  const fetcher: Fetcher = (params, { documentAST, headers: more } = {}) => {
     const operation = documentAST && getOperationAST(documentAST, params.operationName);
     return operation?.operation === 'subscription' ? gathered(socket.iterate(params)) : post(params, more);
   };
+  return { fetcher, close: () => void socket.dispose() };
 }
 
 /** GraphiQL shows the last message of a subscription alone. A timeline is worth more: the messages so far, newest first. */

@@ -21,6 +21,8 @@ export const headers = (token: string | null): Record<string, string> =>
 /** Asks the server who this token's user is. In development mode no token is needed. */
 export async function whoAmI(token: string | null): Promise<Answer> {
   const nobody = (why: string): Answer => ({ as: 'nobody', why });
+  // Anything else cannot be sent.
+  if (token && !/^[!-~]+$/.test(token)) return nobody(REFUSED);
   let status: number;
   let body;
   try {
@@ -32,7 +34,7 @@ export async function whoAmI(token: string | null): Promise<Answer> {
     status = response.status;
     body = await response.json();
   } catch {
-    return nobody('The server does not answer.');
+    return nobody('The server does not answer. Load the page again when it does.');
   }
   if (status === 401) return nobody(token ? REFUSED : '');
   if (body.errors) return nobody(`The server answers: ${body.errors[0].message}`);
