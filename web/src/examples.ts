@@ -41,7 +41,7 @@ mutation StartRun($input: StartRunInput!) {
   }
 }
 `,
-      variables: json({ input: { projectId: project, prompt: 'What happens when a payment is late?' } }),
+      variables: json({ input: { projectId: project, prompt: 'What happens when a payment is late?', ifBusy: 'ENQUEUE' } }),
     },
     {
       query: `# A run's events, live: those that there are, then each as it comes, to the last.
