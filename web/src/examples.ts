@@ -33,7 +33,7 @@ mutation CreateProject($input: CreateProjectInput!) {
       variables: json({ input: { name: 'Supplier dispute' } }),
     },
     {
-      query: `# Queues a run and answers at once. The next tab follows it.
+      query: `# Queues a run and answers at once. Give its id to the next tab and follow it.
 mutation StartRun($input: StartRunInput!) {
   startRun(input: $input) {
     run { id number status }
