@@ -4,18 +4,20 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 INSTALL := $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: help demo test check fmt schema compiler database node modules
+.PHONY: help demo test check fmt schema web compiler database browser node modules
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: compiler ## Start a server, run an agent on real documents, watch it live (DEMO_ONCE=1 leaves when the story is told)
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory web || echo "GraphiQL could not be built; all else is as it is."
 	cargo run --locked --quiet -- demo --log warn
 
-test: compiler database modules ## Everything that can be tested, with the packages that it needs
+test: compiler database browser modules web ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
 
-check: compiler modules ## Formatting, lints, documentation, licences, the schema, the import table
+check: compiler modules web ## Formatting, lints, documentation, licences, the schema, the import table
+	npm run --silent --prefix web check
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
@@ -27,6 +29,8 @@ fmt: ## Format the code
 schema: ## Write schema.graphql from the code
 	cargo run --locked --quiet -- schema > schema.graphql
 
+web: node web/dist/page/index.html ## Build the page at /graphiql, which the next build of the server takes in
+
 # SQLite is compiled from C.
 compiler:
 	@command -v cc >/dev/null || { $(INSTALL) build-essential; }
@@ -36,12 +40,19 @@ database:
 	@[ -n "$$TEST_POSTGRES_URL" ] || [ "$$SKIP_POSTGRES" = 1 ] || command -v postgres >/dev/null \
 		|| ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(INSTALL) postgresql; }
 
+# GraphiQL's stories are told in a browser. Another one can be given by CHROMIUM.
+browser:
+	@[ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null || { $(INSTALL) chromium; }
+
 node:
 	@command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
 
-# The audits' runners and the Relay compiler.
-modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json
+# The audits' runners, the Relay compiler, and what drives a browser.
+modules: node $(patsubst %,tests/%/node_modules/.package-lock.json,audit relay graphiql)
 
-tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
-	cd tests/$* && npm ci --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
+
+web/dist/page/index.html: web/node_modules/.package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/*)
+	npm run --silent --prefix web build

@@ -20,6 +20,7 @@ use crate::{
     clock,
     config::{DemoFlags, Settings},
     error::{Error, Kind, Result},
+    http::graphiql,
     worker::Crew,
 };
 
@@ -51,6 +52,9 @@ pub(super) async fn run(settings: Settings, flags: DemoFlags) -> Result<ExitCode
     if let Err(error) = &told {
         println!("\nThe story broke off: {}", super::told(error));
     } else if !flags.once {
+        if graphiql::is_built_in() {
+            println!("\nTry the API in a browser: {}/graphiql", story.base);
+        }
         println!("\nIt keeps serving {}/graphql until Ctrl-C. No token is needed on this machine.", story.base);
         stop.await;
     }

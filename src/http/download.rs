@@ -8,8 +8,7 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue,
-            HeaderValue, IfNoneMatch,
+            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue, HeaderValue,
         },
     },
     web,
@@ -20,6 +19,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::{
+    conditional::is_known,
     graphql::{answer, settings::Origins},
     request_id::{REQUEST_ID, request_id},
 };
@@ -100,13 +100,7 @@ async fn send(request: &HttpRequest, app: &App, name: &str, download: &Download)
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"));
-    let known = request.headers().contains_key(header::IF_NONE_MATCH)
-        && match <IfNoneMatch as header::Header>::parse(request) {
-            Ok(IfNoneMatch::Any) => true,
-            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|other| tag.weak_eq(other)),
-            Err(_) => false,
-        };
-    if known {
+    if is_known(request, &tag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     let location = Location { project_id: download.project_id, area: download.area, version };

@@ -1,7 +1,9 @@
-//! The front door: routes, who is asking, GraphQL, downloads, health.
+//! The front door: routes, who is asking, GraphQL and its page, downloads, health.
 
+mod conditional;
 mod download;
 mod gate;
+pub mod graphiql;
 pub mod graphql;
 pub mod health;
 mod request_id;

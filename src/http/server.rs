@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     download::download,
     gate::ProductGate,
+    graphiql,
     graphql::{
         self as transport, Endpoint,
         settings::{Limits, Origins},
@@ -77,6 +78,7 @@ impl Server {
                 .app_data(app.clone())
                 .app_data(allowed.clone())
                 .configure(|config| transport::configure(config, "/graphql", endpoint.clone()))
+                .configure(graphiql::configure)
                 .route("/files/{version}/{name}", web::get().to(download))
                 .route("/files/{version}/{name}", web::head().to(download))
                 .route("/healthz", web::get().to(healthz))
