@@ -1,5 +1,6 @@
 //! The front door: routes, who is asking, GraphQL, downloads, health.
 
+mod condition;
 mod download;
 mod gate;
 pub mod graphql;

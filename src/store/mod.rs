@@ -14,6 +14,7 @@
 
 pub mod artifact;
 pub mod dialect;
+pub mod directory;
 pub mod event;
 pub mod file;
 mod gather;
@@ -25,6 +26,7 @@ pub mod project;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod sweep;
 pub mod token;
 pub mod turn;
 mod unit;

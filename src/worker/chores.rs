@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
-    app::session,
+    app::{session, sweep},
     clock,
     error::Result,
     hint::{Listener, Topic},
@@ -27,6 +27,8 @@ const CANCELLATIONS: Duration = Duration::from_millis(400);
 const WATCH: Duration = Duration::from_secs(2);
 /// How often sessions are looked at.
 const REAP: Duration = Duration::from_secs(5);
+/// How often contents are swept.
+const SWEEP: Duration = Duration::from_hours(1);
 
 /// Takes runs up as long as there are places: first those that another worker left, then queued ones.
 pub(super) async fn take_up(shop: Shop) {
@@ -176,6 +178,22 @@ pub(super) async fn reap(shop: Shop) {
             Err(error) => tracing::warn!(?error, "expired sessions cannot be ended just now"),
         }
         if pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
+            return;
+        }
+    }
+}
+
+/// Takes away the bytes that nothing names.
+pub(super) async fn sweep_files(shop: Shop) {
+    let every = SWEEP.min(shop.app.rules.keep_unreferenced / 4);
+    loop {
+        match until_stopped(&shop, sweep::sweep(&shop.app, Sweep::new())).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(count)) => tracing::info!(count, "contents that nothing named were taken away"),
+            Some(Err(error)) => tracing::warn!(?error, "contents cannot be swept just now"),
+        }
+        if pause(&shop, None, every).await {
             return;
         }
     }
