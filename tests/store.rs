@@ -4,6 +4,7 @@
 
 mod append;
 mod artifact;
+mod directory;
 mod event;
 mod file;
 mod fixture;
@@ -13,6 +14,7 @@ mod migration;
 mod project;
 mod run;
 mod session;
+mod sweep;
 mod tenancy;
 mod user;
 mod writer;

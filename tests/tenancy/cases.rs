@@ -99,7 +99,7 @@ pub const CASES: &[Case] = &[
         Named::Node,
         r#""node":null"#,
         "query($v: ID!) { node(id: $v) { __typename id ... on User { name email sessions { totalCount } }
-            ... on Project { name owner { name } runs { totalCount } files(area: DRIVE) { nodes { text } } }
+            ... on Project { name owner { name } runs { totalCount } files(area: DRIVE, recursive: true) { nodes { path ... on File { text } } } storage { area bytes } }
             ... on WorkspaceSession { status user { name } } ... on Run { prompt answer events { totalCount } }
             ... on File { path text downloadUrl } ... on Artifact { name text downloadUrl } } }",
     ),

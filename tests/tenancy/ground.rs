@@ -176,7 +176,8 @@ impl Ground {
     pub async fn seen_by_alice(&self) -> Value {
         let query = "{ viewer { id name sessions(activeOnly: false, first: 9) { totalCount nodes { id status expiresAt } } }
             projects(first: 5) { totalCount nodes { id name version updatedAt labels
-                files(area: DRIVE, first: 5) { totalCount nodes { id path sha256 modifiedAt } }
+                files(area: DRIVE, recursive: true, first: 9) { totalCount nodes { path modifiedAt ... on File { id sha256 } } }
+                storage { area fileCount bytes }
                 runs(first: 9) { totalCount nodes { id status lastSequence cancelRequestedAt answer
                     artifacts(first: 5) { nodes { id sha256 } } events(first: 20) { nodes { id sequence at } } } } } } }";
         self.alice.ask(query, json!({})).await
