@@ -1,6 +1,11 @@
 //! Files: taken or refused one by one, kept whole, listed, read as text, and downloaded by signed addresses.
 
+mod arranging;
+mod bringing;
+mod deaths;
+mod directories;
 mod downloads;
+mod sweeping;
 
 use std::path::{Path, PathBuf};
 

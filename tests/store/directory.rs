@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use workroom::{
     clock,
-    model::file::{Entry, FileArea},
+    model::{
+        file::{Entry, FileArea},
+        page::Page,
+    },
     store::{
         Store,
         directory::{self, Folder},
@@ -48,6 +51,16 @@ fn drive(desk: &Desk, path: &str, recursive: bool) -> Folder {
     Folder { project_id: desk.project.id, area: FileArea::Drive, path: path.into(), recursive }
 }
 
+/// A page without the times at which its directories were met: from the other end they are met by another file.
+fn timeless(mut page: Page<Entry>) -> Page<Entry> {
+    for entry in &mut page.items {
+        if let Entry::Directory(directory) = entry {
+            directory.met_at = chrono::DateTime::UNIX_EPOCH;
+        }
+    }
+    page
+}
+
 /// What a directory holds, worked out by hand.
 fn expected(path: &str, recursive: bool) -> Vec<String> {
     let start = if path.is_empty() { String::new() } else { format!("{path}/") };
@@ -77,7 +90,7 @@ on_both! {
                 let wanted = expected(path, recursive);
                 for size in [1, 2, 3, 100] {
                     let rows = walk!(size,
-                        request => directory::page(&mut conn, &desk.viewer, &folder, &request).await.expect("a page"),
+                        request => timeless(directory::page(&mut conn, &desk.viewer, &folder, &request).await.expect("a page")),
                         row => list.key(&list.cursor(&directory::key(row))).expect("a cursor"));
                     assert_eq!(rows.iter().map(Entry::place).collect::<Vec<_>>(), wanted, "{path} {recursive}");
                 }
