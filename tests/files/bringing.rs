@@ -104,6 +104,14 @@ async fn a_repeated_request_brings_one_file(world: World) {
     assert_eq!(drive(&amy, &project).await, ["a.md"]);
     let other = write(&amy, &project, "a.md", "other", keyed.clone()).await;
     assert_eq!(other["userErrors"][0]["__typename"], "IdempotencyConflictError", "{other:#}");
+    for (path, key) in [("new.md", "write-2"), ("a.md", "write-3")] {
+        let requests = (0..4).map(|_| write(&amy, &project, path, "other text", json!({ "idempotencyKey": key })));
+        let same = futures_util::future::join_all(requests).await;
+        assert!(same.iter().all(|payload| payload["file"]["id"] == same[0]["file"]["id"]), "{same:#?}");
+        assert_eq!(same[0]["file"]["text"], "other text", "{same:#?}");
+    }
+    let deleted = json!({ "projectId": project, "paths": ["new.md"] });
+    amy.mutate("deleteFiles", deleted, "results { path }").await;
     // The file has moved on since; it is still the one that the request made.
     amy.mutate("moveFile", json!({ "projectId": project, "path": "a.md", "to": "b.md" }), "movedCount").await;
     let again = write(&amy, &project, "a.md", "text", keyed.clone()).await;

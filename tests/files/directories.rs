@@ -7,7 +7,7 @@ use crate::world::{User, World, engine::on_both_engines};
 on_both_engines!(a_directory_lists_its_own_entries, a_project_says_how_much_it_holds);
 
 const LISTING: &str =
-    "query($id: ID!, $directory: String, $recursive: Boolean, $first: Int, $after: String) { project(id: $id) {
+    "query($id: ID!, $directory: String! = \"\", $recursive: Boolean! = false, $first: Int, $after: String) { project(id: $id) {
     files(area: DRIVE, directory: $directory, recursive: $recursive, first: $first, after: $after) {
         totalCount pageInfo { hasNextPage endCursor }
         nodes { __typename area path name modifiedAt ... on File { id text } } } } }";

@@ -279,19 +279,17 @@ async fn stand(
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<FileId> {
     let moved_on = || Error::new(Kind::Busy, "Too many changes at once. Try again.");
-    let done = match there {
-        Some(there) if new.if_exists == IfExists::Replace && new.expected.is_some() => {
+    let done = match (there, new.if_exists) {
+        (Some(there), IfExists::Replace) if new.expected.is_some() => {
             store::file::replace(tx, scope, &there, &new.placing, now).await?
         }
         // Whoever is last stands.
-        _ if new.if_exists == IfExists::Replace => {
-            let placed = store::file::place(tx, scope, &new.placing, now).await?;
-            if new.keyed.is_none() {
-                return Ok(placed);
-            }
-            placed == id
+        (_, IfExists::Replace) if new.keyed.is_none() => {
+            return store::file::place(tx, scope, &new.placing, now).await;
         }
-        there => {
+        // The key names this very file.
+        (Some(_), IfExists::Replace) => store::file::place(tx, scope, &new.placing, now).await? == id,
+        (there, _) => {
             if there.is_some() {
                 new.placing.path = free(tx, scope, &new.placing).await?;
             }
