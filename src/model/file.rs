@@ -275,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn old_bytes_are_not_named_any_more() {
+        let version = FileVersion {
+            version_id: VersionId::new(),
+            object_name: "a".into(),
+            size: UInt53::default(),
+            sha256: String::new(),
+            media_type: String::new(),
+        };
+        let kept = Duration::from_mins(10);
+        let now = clock::now();
+        assert!(version.fresh(now + chrono::Duration::minutes(4), kept).is_ok());
+        assert!(version.fresh(now + chrono::Duration::minutes(6), kept).is_err());
+    }
+
+    #[test]
     fn what_is_below_a_directory_is_an_interval() {
         let (start, end) = below("a b");
         let end = end.unwrap();

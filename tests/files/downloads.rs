@@ -127,7 +127,7 @@ async fn a_download_can_be_taken_in_parts_and_resumed() {
     let world = World::start().await;
     let amy = world.user("amy").await;
     let project = amy.project("Parts").await;
-    let text: String = (0..100_000).map(|number| format!("{number:05}\n")).collect();
+    let text = (0..100_000).map(|number| format!("{number:05}\n")).collect::<Vec<_>>().concat();
     let bytes = text.as_bytes();
     let file = amy.upload_one(&project, "long.txt", bytes).await;
     let url = file["downloadUrl"].as_str().expect("an address");
