@@ -80,7 +80,21 @@ impl Span {
     where
         String: for<'q> Encode<'q, DB> + Type<DB>,
     {
+        self.push_start(query);
+        self.push_end(query);
+    }
+
+    fn push_start<DB: Database>(&self, query: &mut QueryBuilder<DB>)
+    where
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+    {
         query.push(" and path >= ").push_bind(self.start.clone());
+    }
+
+    fn push_end<DB: Database>(&self, query: &mut QueryBuilder<DB>)
+    where
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+    {
         if let Some(end) = &self.end {
             query.push(" and path < ").push_bind(end.clone());
         }
@@ -101,18 +115,24 @@ where
     let look = |query: &mut QueryBuilder<DB>| {
         query.push("(select path from file where project_id = ").push_bind(folder.project_id.0);
         query.push(" and area = ").push_bind(folder.area);
-        span.push(query);
     };
     let end = |query: &mut QueryBuilder<DB>| {
         query.push(" order by path").push(span.direction()).push(" limit 1)");
     };
     query.push("with recursive scan (found, place) as (select ");
     look(query);
+    span.push(query);
     end(query);
     query.push(", 1 where exists (select 1 from project where project.id = ").push_bind(folder.project_id.0);
     query.push(" and user_id = ").push_bind(viewer.user_id().0).push(" and deleting_at is null) union all select ");
     look(query);
-    // The next entry is beyond a file, or beyond all that is below a directory.
+    // The next entry is beyond a file, or beyond all that is below a directory. That is the only bound on its side: of two, SQLite
+    // would look up the first and read on to the second.
+    if span.descending {
+        span.push_start(query)
+    } else {
+        span.push_end(query)
+    }
     let (directory, file, comparison) = if span.descending { ("/", "", " < ") } else { ("0", " ", " >= ") };
     query.push(format!(
         " and path{comparison}case when {slash} > 0 then substr(found, 1, {start} + {slash} - 1) || '{directory}' \
@@ -173,9 +193,10 @@ async fn entries(conn: &mut Conn, viewer: &Viewer, folder: &Folder, span: &Span,
         let mut query = QueryBuilder::new("");
         push_scan(&mut query, viewer, folder, span, position, most);
         query.push(format!("select case when {slash} > 0 then substr(found, 1, {start} + {slash} - 1) end as directory, "));
-        query.push(concat!(columns!(), " from scan join file on file.path = found and file.project_id = "));
+        // SQLite keeps the order of a cross join: it would rather begin with all files of the project.
+        query.push(concat!(columns!(), " from scan cross join file cross join file_version where file.project_id = "));
         query.push_bind(folder.project_id).push(" and file.area = ").push_bind(folder.area);
-        query.push(" join file_version on file_version.version_id = file.version_id order by place");
+        query.push(" and file.path = found and file_version.version_id = file.version_id order by place");
         query.build_query_as().fetch_all(c).await
     })?;
     let entry = |Row { directory, file }| match directory {

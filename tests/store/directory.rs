@@ -144,7 +144,7 @@ on_both! {
         ]);
     }
 
-    async fn a_page_looks_only_at_its_entries(store: Store) {
+    async fn a_directory_with_many_files_below_it_is_one_entry(store: Store) {
         let desk = Desk::of(&store, "ada").await;
         let version = desk.content(&store, FileArea::Drive, "one").await.version_id;
         let scope = desk.scope;
