@@ -129,9 +129,9 @@ where
     // The next entry is beyond a file, or beyond all that is below a directory. That is the only bound on its side: of two, SQLite
     // would look up the first and read on to the second.
     if span.descending {
-        span.push_start(query)
+        span.push_start(query);
     } else {
-        span.push_end(query)
+        span.push_end(query);
     }
     let (directory, file, comparison) = if span.descending { ("/", "", " < ") } else { ("0", " ", " >= ") };
     query.push(format!(
