@@ -32,3 +32,11 @@ pub fn after(instant: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
         .and_then(|by| instant.checked_add_signed(by))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
+
+/// `instant` moved back by `by`, or the beginning of time if that overflows.
+pub fn before(instant: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    chrono::Duration::from_std(by)
+        .ok()
+        .and_then(|by| instant.checked_sub_signed(by))
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
+}

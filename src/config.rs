@@ -67,6 +67,9 @@ pub struct Given {
     /// How long a run may take [default: 30m]
     #[arg(long, env = "WORKROOM_MAX_RUN_TIME", global = true, value_name = "TIME")]
     pub max_run_time: Option<String>,
+    /// How long the bytes of deleted and replaced files are kept [default: 1d]
+    #[arg(long, env = "WORKROOM_KEEP_UNREFERENCED", global = true, value_name = "TIME")]
+    pub keep_unreferenced: Option<String>,
     /// The settings file [default: workroom.toml in the current folder, if it is there]
     #[arg(long, env = "WORKROOM_CONFIG", global = true, value_name = "FILE")]
     #[serde(skip)]
@@ -127,6 +130,8 @@ pub struct Settings {
     pub max_runs: usize,
     /// A run's limits.
     pub limits: RunLimits,
+    /// How long bytes are kept that nothing names.
+    pub keep_unreferenced: Duration,
 }
 
 /// What a run may use up.
@@ -183,6 +188,7 @@ impl Settings {
                 )?,
                 wall_time: duration("max-run-time", given.max_run_time.or(file.max_run_time), "30m")?,
             },
+            keep_unreferenced: duration("keep-unreferenced", given.keep_unreferenced.or(file.keep_unreferenced), "1d")?,
             data,
             listen,
             dev,

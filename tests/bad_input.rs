@@ -42,7 +42,7 @@ impl Scene {
     async fn state(&self) -> Value {
         let query = "{ viewer { sessions(activeOnly: false) { nodes { id endedAt expiresAt } } }
             projects(first: 5, orderBy: { field: CREATED_AT, direction: ASC }) { totalCount nodes { id name description labels version
-                updatedAt files(first: 10, area: DRIVE) { totalCount nodes { id sha256 modifiedAt path } }
+                updatedAt files(first: 10, area: DRIVE, recursive: true) { totalCount nodes { modifiedAt path ... on File { id sha256 } } }
                 runs(first: 10) { totalCount nodes { id status lastSequence cancelRequestedAt prompt } } } } }";
         self.amy.ask(query, json!({})).await
     }

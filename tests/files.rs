@@ -1,6 +1,11 @@
 //! Files: taken or refused one by one, kept whole, listed, read as text, and downloaded by signed addresses.
 
+mod arranging;
+mod bringing;
+mod deaths;
+mod directories;
 mod downloads;
+mod sweeping;
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +44,7 @@ fn kept(world: &World, objects: usize) {
 }
 
 const DRIVE: &str = "query($id: ID!, $first: Int, $after: String, $last: Int, $before: String) { project(id: $id) {
-    files(area: DRIVE, first: $first, after: $after, last: $last, before: $before) {
+    files(area: DRIVE, recursive: true, first: $first, after: $after, last: $last, before: $before) {
         nodes { path } totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }";
 
 async fn drive(user: &User, project: &str) -> Vec<String> {

@@ -5,6 +5,7 @@
 mod activity;
 mod append;
 mod artifact;
+mod directory;
 mod event;
 mod file;
 mod fixture;
@@ -14,6 +15,7 @@ mod migration;
 mod project;
 mod run;
 mod session;
+mod sweep;
 mod tenancy;
 mod user;
 mod writer;

@@ -1,93 +1,25 @@
-//! Files: upload, read as text, download address.
+//! Files: read as text, download address; how they come and how they are arranged is in files of its own.
 
-use futures_util::FutureExt;
+pub mod arrange;
+pub mod bring;
 
 use super::{App, open};
 use crate::{
     clock,
-    error::{Detail, Error, Kind, Result},
-    files::{Location, NewObject, format::TAKEN, signature::Grant, stage::Staged},
+    error::{Error, Kind, Result},
+    files::{Location, signature::Grant},
     model::{
         file::{self, File, FileArea, FileVersion},
         id::{ProjectId, VersionId},
-        scope::{ProjectScope, Viewer},
+        scope::Viewer,
     },
-    store::{self, file::Placing},
+    store,
 };
 
 /// The most bytes that `text` gives at once.
 pub const MAX_TEXT: u64 = 1 << 20;
 /// The longest life of a download address, in seconds.
 pub const MAX_ADDRESS_LIFE: u64 = 3600;
-
-/// Where a request's files go: a folder of a project's drive.
-#[derive(Clone, Debug)]
-pub struct Destination {
-    scope: ProjectScope,
-    /// None is the drive itself.
-    directory: Option<String>,
-}
-
-/// Where so many uploads go; asked once for all of a request's files.
-pub async fn destination(
-    app: &App,
-    viewer: &Viewer,
-    project: ProjectId,
-    directory: Option<&str>,
-    files: usize,
-) -> Result<Destination> {
-    let most = app.rules.uploads.files;
-    if !(1..=most).contains(&files) {
-        return Err(Error::invalid(format!("Send 1 to {most} files at once.")).at(["input", "files"]));
-    }
-    let directory = directory.filter(|directory| !directory.is_empty());
-    let directory = directory.map(|directory| file::path(directory.strip_suffix('/').unwrap_or(directory)));
-    let directory = directory.transpose().map_err(|error| error.at(["input", "directory"]))?;
-    let mut conn = app.store.read().await?;
-    let (_, scope) = open(&mut conn, viewer, project).await.map_err(|error| error.at(["input", "projectId"]))?;
-    Ok(Destination { scope, directory })
-}
-
-/// Puts one upload into the drive, in place of what stood at its path.
-pub async fn upload(app: &App, to: &Destination, staged: &Staged) -> Result<File> {
-    let (scope, name) = (to.scope, staged.name());
-    let path = path_of(to, name).map_err(|error| error.with(Detail::File { expected: TAKEN, detected: None }))?;
-    let (bytes, media_type) = staged.checked().await?;
-    let version = app.files.put(&scope, FileArea::Drive, NewObject { name, media_type, bytes }).await?;
-    let original_name = name.to_owned();
-    app.store
-        .write(move |tx| {
-            async move {
-                let now = clock::now();
-                store::file::insert_version(tx, &scope, FileArea::Drive, &version, now).await?;
-                let placing = Placing {
-                    area: FileArea::Drive,
-                    path: path.clone(),
-                    original_name,
-                    version_id: version.version_id,
-                };
-                store::file::place(tx, &scope, &placing, now).await?;
-                let placed = store::file::at(tx, &scope, FileArea::Drive, &path).await?;
-                // The project can have gone while the bytes were written.
-                placed.ok_or_else(|| Error::not_found(ProjectId::NOUN).at(["input", "projectId"]))
-            }
-            .boxed()
-        })
-        .await
-}
-
-fn path_of(to: &Destination, name: &str) -> Result<String> {
-    if name.is_empty() {
-        return Err(Error::invalid("The file has no name."));
-    }
-    if name.contains(['/', '\\']) {
-        return Err(Error::invalid("A file's name has no `/` or `\\`; give `directory` to put it into a folder."));
-    }
-    match &to.directory {
-        None => file::path(name),
-        Some(directory) => file::path(&format!("{directory}/{name}")),
-    }
-}
 
 /// A content as text: its first bytes, cut at a character, or `None` if it is not text.
 pub async fn text(app: &App, location: &Location<'_>, most: i32) -> Result<Option<String>> {
@@ -157,4 +89,14 @@ pub async fn at(app: &App, viewer: &Viewer, project: ProjectId, area: FileArea, 
     let mut conn = app.store.read().await?;
     let (_, scope) = open(&mut conn, viewer, project).await?;
     store::file::at(&mut conn, &scope, area, &path).await
+}
+
+/// The areas that are the user's to change; what runs saved and what sessions remember is not.
+fn changeable(area: FileArea) -> Result<()> {
+    match area {
+        FileArea::Drive | FileArea::Workspace => Ok(()),
+        FileArea::Artifacts | FileArea::Knowledge => {
+            Err(Error::invalid("Files of the drive and of the workspace can be changed.").at(["input", "area"]))
+        }
+    }
 }

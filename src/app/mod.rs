@@ -7,6 +7,7 @@ mod idempotency;
 pub mod project;
 pub mod run;
 pub mod session;
+pub mod sweep;
 pub mod work;
 
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Rules {
     pub public_url: String,
     /// What an upload may hold.
     pub uploads: UploadRules,
+    /// How long bytes are kept after the last file, artifact or run that names them is gone.
+    pub keep_unreferenced: Duration,
 }
 
 /// What an upload may hold.

@@ -16,15 +16,16 @@ use crate::{
     model::{
         artifact::Artifact,
         event::{ArtifactCreated, EventBody, FileWritten, RunEventType},
-        file::{self, File, FileArea, FileVersion, PinnedFile},
+        file::{self, Entry, File, FileArea, FileVersion, PinnedFile},
         id::ArtifactId,
-        page::{Key, PageRequest, Take},
+        page::{PageRequest, Take},
         run::{Run, TokenUsage},
         scope::{RunLease, Viewer},
         user::UserRole,
     },
     store::{
         self, Tx,
+        directory::Folder,
         event::Append,
         file::Placing,
         lease,
@@ -134,15 +135,19 @@ impl Desk {
     /// The files of an area below `directory` (all of them when it is empty), by path, and whether there are more.
     pub async fn list(&self, area: FileArea, directory: &str) -> Result<(Vec<File>, bool)> {
         let mut conn = self.app.store.read().await?;
-        let directory = directory.trim_matches('/');
-        // Paths below `a` are those between `a/` and `a0`: `0` is the character after `/`.
-        let bound = |end: char| {
-            (!directory.is_empty()).then(|| Key { sort: format!("{directory}{end}"), id: uuid::Uuid::nil() })
+        let folder = Folder {
+            project_id: self.lease.scope().project_id(),
+            area,
+            path: directory.trim_matches('/').to_owned(),
+            recursive: true,
         };
-        let request = PageRequest { size: MAX_LISTED, after: bound('/'), before: bound('0'), take: Take::First };
-        let project = self.lease.scope().project_id();
-        let page = store::file::page(&mut conn, &self.owner(), project, area, &request).await?;
-        Ok((page.items, page.has_next_page))
+        let request = PageRequest { size: MAX_LISTED, after: None, before: None, take: Take::First };
+        let page = store::directory::page(&mut conn, &self.owner(), &folder, &request).await?;
+        let files = page.items.into_iter().filter_map(|entry| match entry {
+            Entry::File(file) => Some(file),
+            Entry::Directory(_) => None,
+        });
+        Ok((files.collect(), page.has_next_page))
     }
 
     /// A file's content. A file that the run was given reads as it was then, whatever stands there now.
@@ -204,6 +209,7 @@ impl Desk {
         if let Some(effect) = effect {
             // An effect also locks rows of the project's files, which an upload may hold: in a unit of its own it waits alone.
             append.bodies.insert(0, effect.event());
+            effect.version().fresh(append.at, self.app.rules.keep_unreferenced)?;
             self.app.store.write(move |tx| async move { write(tx, &append, &effect).await }.boxed()).await?;
         } else {
             append::commit(&self.app.store, append).await?;
@@ -250,6 +256,13 @@ async fn write(tx: &mut Tx, append: &Append, effect: &Effect) -> Result<()> {
 }
 
 impl Effect {
+    fn version(&self) -> &FileVersion {
+        match self {
+            Self::Write { version, .. } => version,
+            Self::Output(artifact) => &artifact.version,
+        }
+    }
+
     fn event(&self) -> EventBody {
         match self {
             Self::Write { version, placing } => {

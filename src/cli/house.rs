@@ -106,6 +106,7 @@ async fn app(settings: &Settings, crew: &Crew, store: Store, address: SocketAddr
             models: crew.models.iter().map(|model| model.name().to_owned()).collect(),
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             uploads: UploadRules::default(),
+            keep_unreferenced: settings.keep_unreferenced,
         },
         activity: Activity::new(store.clone()),
         store,

@@ -6,12 +6,16 @@
 pub mod format;
 pub mod signature;
 pub mod stage;
+pub mod sweep;
 
-use std::{path::Path as FilePath, sync::Arc};
+use std::{ops::Range, path::Path as FilePath, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, local::LocalFileSystem,
+    path::Path,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -116,9 +120,25 @@ impl Files {
         self.objects.get_range(&location.key(), 0..end).await.map_err(unreadable)
     }
 
-    /// A content as a stream.
-    pub async fn stream(&self, location: &Location<'_>) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let found = self.objects.get(&location.key()).await.map_err(unreadable)?;
+    /// A whole content, if it is what it was: bytes that have changed on the disk are not handed on.
+    pub async fn whole(&self, location: &Location<'_>) -> Result<Bytes> {
+        let bytes = self.head(location, location.version.size.as_u64()).await?;
+        let (again, version) = (bytes.clone(), location.version);
+        let digest = tokio::task::spawn_blocking(move || Sha256::digest(&again)).await.map_err(Error::internal)?;
+        if hex::encode(digest) != version.sha256 {
+            return Err(Error::internal(format!("the bytes of {} have changed", version.version_id)));
+        }
+        Ok(bytes)
+    }
+
+    /// A content, or a part of it that is not empty, as a stream.
+    pub async fn stream(
+        &self,
+        location: &Location<'_>,
+        part: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let options = GetOptions { range: part.map(GetRange::Bounded), ..GetOptions::default() };
+        let found = self.objects.get_opts(&location.key(), options).await.map_err(unreadable)?;
         Ok(found.into_stream().map(|chunk| chunk.map_err(unreadable)).boxed())
     }
 

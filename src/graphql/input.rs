@@ -1,22 +1,23 @@
 //! What mutations take and answer.
 
-use async_graphql::{InputObject, Object, SimpleObject};
+mod file;
 
+use async_graphql::{InputObject, SimpleObject};
+
+pub use self::file::{
+    CopyFileInput, CopyFilePayload, DeleteFilesInput, DeleteFilesPayload, DeleteResult, MoveFileInput, MoveFilePayload,
+    UploadFilesInput, UploadFilesPayload, UploadResult, WriteFileInput, WriteFilePayload,
+};
 use super::{
     object::{Obj, Rows},
-    upload::Upload,
     user_error::UserError,
 };
-use crate::{
-    error::Error,
-    model::{
-        file::File,
-        id::{FileId, ProjectId, RunId, SessionId},
-        project::Project,
-        run::{IfBusy, Run},
-        session::WorkspaceSession,
-        uint53::UInt53,
-    },
+use crate::model::{
+    id::{FileId, ProjectId, RunId, SessionId},
+    project::Project,
+    run::{IfBusy, Run},
+    session::WorkspaceSession,
+    uint53::UInt53,
 };
 
 /// What `createProject` takes.
@@ -171,46 +172,4 @@ pub struct CancelRunPayload {
     pub run: Option<Obj<Run>>,
     /// What the caller can mend.
     pub user_errors: Rows<UserError>,
-}
-
-/// What `uploadFiles` takes. Sent as the GraphQL multipart request specification has it.
-#[derive(InputObject)]
-pub struct UploadFilesInput {
-    /// Into the drive of which project.
-    pub project_id: ProjectId,
-    /// The files: text, Markdown, CSV or JSON, at most 20 of at most 16 MiB each.
-    pub files: Vec<Upload>,
-    /// Into which folder of the drive, as in `contracts/2026`; the drive itself when nothing is said.
-    pub directory: Option<String>,
-}
-
-/// What `uploadFiles` answers.
-#[derive(SimpleObject)]
-pub struct UploadFilesPayload {
-    /// What became of each file, in the order in which they were sent.
-    pub results: Rows<UploadResult>,
-    /// What the caller can mend about the request as a whole; then no file was taken.
-    pub user_errors: Rows<UserError>,
-}
-
-/// What became of one uploaded file.
-pub struct UploadResult(pub Result<File, Error>);
-
-/// What became of one uploaded file.
-#[Object]
-impl UploadResult {
-    /// The file, in place of what stood at its path. If it could not be kept for a reason that is not the caller's, this is null
-    /// with an error of its own, and the other files are not touched by that.
-    async fn file(&self) -> async_graphql::Result<Option<Obj<&File>>> {
-        match &self.0 {
-            Ok(file) => Ok(Some(Obj(file))),
-            Err(error) if UserError::of(error).is_some() => Ok(None),
-            Err(error) => Err(error.clone().into()),
-        }
-    }
-
-    /// What the caller can mend; then nothing of this file was kept.
-    async fn user_errors(&self) -> Rows<UserError> {
-        self.0.as_ref().err().and_then(UserError::of).into_iter().collect()
-    }
 }

@@ -6,24 +6,27 @@
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use async_graphql::dataloader::{self, DataLoader, NoCache};
+use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
     error::{Error, Result},
     model::{
         artifact::Artifact,
-        file::{File, PinnedFile},
+        file::{AreaUsage, File, FileArea, PinnedFile},
         id::{ArtifactId, FileId, ProjectId, RunId, SessionId, UserId},
         page::{Key, Page, PageRequest},
         project::Project,
         run::{ModelUsage, Run, RunFilter},
         scope::Viewer,
         session::WorkspaceSession,
+        uint53::UInt53,
         user::User,
     },
     store::{
         self,
         artifact::ArtifactsOf,
+        directory::Folder,
         run::{RunListing, RunsOf},
     },
 };
@@ -195,5 +198,43 @@ impl dataloader::Loader<ArtifactsCount> for Rows {
         let mut conn = self.app.store.read().await?;
         let counts = store::artifact::counts(&mut conn, &self.viewer, &owners).await?;
         Ok(keys.iter().copied().zip(counts).collect())
+    }
+}
+
+/// Asks when the newest file below a directory came.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Newest(pub Folder);
+
+impl dataloader::Loader<Newest> for Rows {
+    type Value = DateTime<Utc>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Newest]) -> Result<HashMap<Newest, DateTime<Utc>>> {
+        let folders: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
+        let mut conn = self.app.store.read().await?;
+        let times = store::directory::newest(&mut conn, &self.viewer, &folders).await?;
+        Ok(keys.iter().zip(times).filter_map(|(key, time)| Some((key.clone(), time?))).collect())
+    }
+}
+
+/// Asks what each area of a project holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Storage(pub ProjectId);
+
+impl dataloader::Loader<Storage> for Rows {
+    type Value = Vec<AreaUsage>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[Storage]) -> Result<HashMap<Storage, Vec<AreaUsage>>> {
+        const AREAS: [FileArea; 4] = [FileArea::Artifacts, FileArea::Drive, FileArea::Knowledge, FileArea::Workspace];
+        let projects: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.app.store.read().await?;
+        let kept = store::directory::usage(&mut conn, &self.viewer, &projects).await?;
+        let of = |project_id, area| {
+            let found = kept.iter().find(|usage| usage.project_id == project_id && usage.area == area);
+            let nothing = AreaUsage { project_id, area, file_count: UInt53::default(), bytes: UInt53::default() };
+            found.cloned().unwrap_or(nothing)
+        };
+        Ok(keys.iter().map(|key| (*key, AREAS.map(|area| of(key.0, area)).to_vec())).collect())
     }
 }

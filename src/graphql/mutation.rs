@@ -5,17 +5,23 @@ use async_graphql::{Context, Object, Result};
 use super::{
     access::Access,
     input::{
-        CancelRunInput, CancelRunPayload, CreateProjectInput, CreateProjectPayload, OpenProjectInput,
+        CancelRunInput, CancelRunPayload, CopyFileInput, CopyFilePayload, CreateProjectInput, CreateProjectPayload,
+        DeleteFilesInput, DeleteFilesPayload, DeleteResult, MoveFileInput, MoveFilePayload, OpenProjectInput,
         OpenProjectPayload, RerunInput, RerunPayload, RevokeSessionInput, RevokeSessionPayload, StartRunInput,
         StartRunPayload, UpdateProjectInput, UpdateProjectPayload, UploadFilesInput, UploadFilesPayload, UploadResult,
+        WriteFileInput, WriteFilePayload,
     },
     object::{Obj, Rows},
     user_error::settle,
 };
 use crate::{
-    app::{self, project, run, session},
+    app::{
+        file::{arrange, bring},
+        project, run, session,
+    },
     error::{Error, Kind},
     files::stage::Staged,
+    model::uint53::UInt53,
 };
 
 /// Changing.
@@ -54,7 +60,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which project.")] input: OpenProjectInput,
     ) -> Result<Obj<OpenProjectPayload>> {
-        let ttl = input.ttl_seconds.map(crate::model::uint53::UInt53::as_u64);
+        let ttl = input.ttl_seconds.map(UInt53::as_u64);
         let opened = session::open_project(ctx.app()?, ctx.viewer()?, input.project_id, ttl).await;
         let (opened, user_errors) = settle(opened)?;
         let provisioned = opened.as_ref().is_some_and(|opened| opened.provisioned);
@@ -114,10 +120,9 @@ impl Mutation {
         #[graphql(desc = "The files.")] input: UploadFilesInput,
     ) -> Result<Obj<UploadFilesPayload>> {
         let app = ctx.app()?;
-        let UploadFilesInput { project_id, files, directory } = input;
-        let viewer = ctx.viewer()?;
-        let to = app::file::destination(app, &viewer, project_id, directory.as_deref(), files.len()).await;
-        let (to, user_errors) = settle(to)?;
+        let UploadFilesInput { project_id, files, directory, if_exists, idempotency_key } = input;
+        let asked = bring::UploadFiles { project_id, directory, if_exists, idempotency_key };
+        let (to, user_errors) = settle(bring::destination(app, ctx.viewer()?, asked, files.len()).await)?;
         let Some(to) = to else {
             return Ok(Obj(UploadFilesPayload { results: Rows(Vec::new()), user_errors }));
         };
@@ -126,11 +131,11 @@ impl Mutation {
         let mut results = Vec::with_capacity(staged.len());
         for (index, staged) in staged.into_iter().enumerate() {
             let uploaded = match staged {
-                Ok(staged) => app::file::upload(app, &to, &staged).await,
+                Ok(staged) => bring::upload(app, &to, index, &staged).await,
                 Err(error) => Err(error),
             };
             let uploaded = uploaded.map_err(|error| match error.kind() {
-                Kind::Invalid if error.path().is_empty() => {
+                Kind::Invalid | Kind::Conflict if error.path().is_empty() => {
                     error.at(["input".to_owned(), "files".into(), index.to_string()])
                 }
                 _ => error,
@@ -138,5 +143,60 @@ impl Mutation {
             results.push(UploadResult(uploaded));
         }
         Ok(Obj(UploadFilesPayload { results: Rows(results), user_errors }))
+    }
+
+    /// Writes a text into a file of the drive or the workspace: a new one, or in place of what stood there.
+    async fn write_file(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The file.")] input: WriteFileInput,
+    ) -> Result<Obj<WriteFilePayload>> {
+        let WriteFileInput { project_id, area, path, text, media_type, expected_sha256, if_exists, idempotency_key } =
+            input;
+        let write = bring::WriteFile { project_id, area, path, text, media_type, expected_sha256, if_exists };
+        let (file, user_errors) = settle(bring::write(ctx.app()?, ctx.viewer()?, write, idempotency_key).await)?;
+        Ok(Obj(WriteFilePayload { file: file.map(Obj), user_errors }))
+    }
+
+    /// Copies a file or an artifact into the drive of one of the viewer's projects.
+    async fn copy_file(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What, and to where.")] input: CopyFileInput,
+    ) -> Result<Obj<CopyFilePayload>> {
+        let CopyFileInput { source_id, project_id, path, if_exists, idempotency_key } = input;
+        let copy = bring::CopyFile { source_id, project_id, path, if_exists };
+        let (file, user_errors) = settle(bring::copy(ctx.app()?, ctx.viewer()?, copy, idempotency_key).await)?;
+        Ok(Obj(CopyFilePayload { file: file.map(Obj), user_errors }))
+    }
+
+    /// Moves a file or a whole directory to another path of its area. What was read from a file before stays as it was.
+    async fn move_file(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What, and to where.")] input: MoveFileInput,
+    ) -> Result<Obj<MoveFilePayload>> {
+        let MoveFileInput { project_id, area, path, to, recursive } = input;
+        let asked = arrange::MoveFile { project_id, area, path, to, recursive };
+        let (moved, user_errors) = settle(arrange::move_file(ctx.app()?, ctx.viewer()?, asked).await)?;
+        let moved_count = UInt53::from(moved.as_ref().map_or(0, |moved| moved.count));
+        Ok(Obj(MoveFilePayload { entry: moved.map(|moved| Obj(moved.entry.into())), moved_count, user_errors }))
+    }
+
+    /// Deletes files of the drive or the workspace, each with its own result. What runs were given and what they saved stays.
+    async fn delete_files(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which files.")] input: DeleteFilesInput,
+    ) -> Result<Obj<DeleteFilesPayload>> {
+        let DeleteFilesInput { project_id, area, paths, recursive } = input;
+        let asked = arrange::DeleteFiles { project_id, area, paths, recursive };
+        let (deleted, user_errors) = settle(arrange::delete(ctx.app()?, ctx.viewer()?, asked).await)?;
+        let result = |(path, deleted)| {
+            let (count, user_errors) = settle(deleted)?;
+            Ok(DeleteResult { path, deleted_count: UInt53::from(count.unwrap_or(0)), user_errors })
+        };
+        let results = deleted.unwrap_or_default().into_iter().map(result).collect::<Result<_>>()?;
+        Ok(Obj(DeleteFilesPayload { results, user_errors }))
     }
 }

@@ -7,12 +7,12 @@ use super::connection::{Connection, PageInfo};
 use crate::model::page::{DEFAULT_SIZE, Page};
 
 /// A connection of a page; `cursor` names each item's place, `total` counts the whole list when that is asked for.
-pub(super) fn connection<N>(
-    page: Page<N>,
-    cursor: impl Fn(&N) -> String,
+pub(super) fn connection<T, N: From<T>>(
+    page: Page<T>,
+    cursor: impl Fn(&T) -> String,
     total: impl for<'a> Fn(&'a Context<'_>) -> BoxFuture<'a, Result<u64>> + Send + Sync + 'static,
 ) -> Connection<N> {
-    let edges: Vec<_> = page.items.into_iter().map(|item| (cursor(&item), item)).collect();
+    let edges: Vec<_> = page.items.into_iter().map(|item| (cursor(&item), N::from(item))).collect();
     let info = PageInfo::of(&edges, page.has_previous_page, page.has_next_page);
     Connection::new(edges, info, total)
 }

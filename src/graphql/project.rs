@@ -1,24 +1,30 @@
 //! A project's edges.
 
 use async_graphql::{ComplexObject, Context, Result};
-use futures_util::FutureExt;
 
 use super::{
-    access::Access, artifact, connection::Connection, loader::ActiveSession, object::Obj, paging, run, user::sessions,
+    access::Access,
+    artifact,
+    connection::Connection,
+    file::{FileEntry, files},
+    loader::{ActiveSession, Storage},
+    object::{Obj, Rows},
+    paging, run,
+    user::sessions,
 };
 use crate::{
     error::Error,
     model::{
         artifact::Artifact,
-        file::{File, FileArea},
+        file::{AreaUsage, File, FileArea},
         id::UserId,
-        page::{MAX_SIZE, PageArgs, PageRequest},
+        page::PageArgs,
         project::Project,
         run::{Run, RunFilter, RunOrder},
         session::WorkspaceSession,
         user::User,
     },
-    store::{self, artifact::ArtifactsOf, run::RunsOf, session::SessionFilter},
+    store::{artifact::ArtifactsOf, directory::Folder, run::RunsOf, session::SessionFilter},
 };
 
 #[ComplexObject]
@@ -79,33 +85,24 @@ impl Project {
         artifact::artifacts(ctx, ArtifactsOf::Project(self.id), &PageArgs { first, after, last, before }).await
     }
 
-    /// The files of an area, by path.
+    /// What a directory of an area holds, by path: its own files and directories, or with `recursive` all files below it.
     #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     async fn files(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which of the four areas.")] area: FileArea,
+        #[graphql(desc = "Which directory, as in `contracts/2026`; the area itself when nothing is said.", default)]
+        directory: String,
+        #[graphql(desc = "All files below the directory, in place of its own files and directories.", default)]
+        recursive: bool,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
         #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
-    ) -> Result<Connection<File>> {
-        let (viewer, project) = (ctx.viewer()?, self.id);
-        let listing = store::file::list_id(&viewer, project, area);
-        let args = PageArgs { first, after, last, before };
-        let request = PageRequest::new(&args, MAX_SIZE, |cursor| listing.key(cursor))?;
-        let page = {
-            let mut conn = ctx.app()?.store.read().await?;
-            store::file::page(&mut conn, &viewer, project, area, &request).await?
-        };
-        let cursor = move |file: &File| listing.cursor(&store::file::key(file));
-        Ok(paging::connection(page, cursor, move |ctx| {
-            async move {
-                let mut conn = ctx.app()?.store.read().await?;
-                Ok(store::file::count(&mut conn, &ctx.viewer()?, project, area).await?)
-            }
-            .boxed()
-        }))
+    ) -> Result<Connection<FileEntry>> {
+        let folder = Folder { project_id: self.id, area, path: directory, recursive };
+        files(ctx, folder, &PageArgs { first, after, last, before }).await
     }
 
     /// The file at a path of an area, if there is one.
@@ -116,5 +113,10 @@ impl Project {
         #[graphql(desc = "Where in the area, as in `contracts/2026.md`.")] path: String,
     ) -> Result<Option<Obj<File>>> {
         Ok(crate::app::file::at(ctx.app()?, &ctx.viewer()?, self.id, area, &path).await?.map(Obj))
+    }
+
+    /// What each of the four areas holds.
+    async fn storage(&self, ctx: &Context<'_>) -> Result<Rows<AreaUsage>> {
+        Ok(Rows(ctx.loader()?.load_one(Storage(self.id)).await?.unwrap_or_default()))
     }
 }

@@ -6,20 +6,23 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{
-            self, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag, ExtendedValue, HeaderValue,
+            self, Charset, ContentDisposition, ContentRange, ContentRangeSpec, DispositionParam, DispositionType,
+            EntityTag, ExtendedValue, HeaderValue,
         },
     },
     web,
 };
+use bytes::Bytes;
 use chrono::DateTime;
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 use tracing::Instrument;
 
 use super::{
-    conditional::is_known,
+    condition::{Wanted, wanted},
     graphql::{answer, settings::Origins},
     request_id::{REQUEST_ID, request_id},
 };
@@ -32,6 +35,9 @@ use crate::{
     files::{Location, signature::Grant},
     model::id::{TokenId, UserId, VersionId},
 };
+
+/// What a page of another origin may read besides the bytes.
+const EXPOSED: &str = "accept-ranges, content-disposition, content-length, content-range, etag";
 
 /// The query of a signed address.
 #[derive(Deserialize)]
@@ -71,6 +77,7 @@ pub(super) async fn download(
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| origins.admits(&request)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
     response
 }
@@ -91,33 +98,55 @@ async fn opened(
 
 async fn send(request: &HttpRequest, app: &App, name: &str, download: &Download) -> Result<HttpResponse, Error> {
     let version = &download.version;
+    let size = version.size.as_u64();
     let tag = EntityTag::new_strong(version.sha256.clone());
     let mut response = HttpResponse::Ok();
     response
         .insert_header(header::ETag(tag.clone()))
         .insert_header(disposition(name))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CACHE_CONTROL, "private, max-age=300"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"));
-    if is_known(request, &tag) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
-    }
+    let part = match wanted(request, &tag, size) {
+        Wanted::Whole => None,
+        Wanted::Part(part) => {
+            let range =
+                ContentRangeSpec::Bytes { range: Some((*part.start(), *part.end())), instance_length: Some(size) };
+            response.status(StatusCode::PARTIAL_CONTENT).insert_header(ContentRange(range));
+            Some(*part.start()..*part.end() + 1)
+        }
+        Wanted::Nothing => {
+            let range = ContentRangeSpec::Bytes { range: None, instance_length: Some(size) };
+            return Ok(response.status(StatusCode::RANGE_NOT_SATISFIABLE).insert_header(ContentRange(range)).finish());
+        }
+        Wanted::NotModified => return Ok(response.status(StatusCode::NOT_MODIFIED).finish()),
+        Wanted::Otherwise => return Ok(response.status(StatusCode::PRECONDITION_FAILED).finish()),
+    };
     let location = Location { project_id: download.project_id, area: download.area, version };
-    let bytes = app.files.stream(&location).await?;
-    Ok(response.content_type(version.media_type.as_str()).no_chunking(version.size.as_u64()).streaming(bytes))
+    let length = part.as_ref().map_or(size, |part| part.end - part.start);
+    response.content_type(version.media_type.as_str()).no_chunking(length);
+    if request.method() == Method::HEAD {
+        // What GET would send, without opening it.
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Error>>()));
+    }
+    Ok(response.streaming(app.files.stream(&location, part).await?))
 }
 
-/// As an attachment, under its own name in every script.
+/// As an attachment, under its own name in every script; beside it a plain one for programs that know no other.
 fn disposition(name: &str) -> ContentDisposition {
-    let mut parameters = vec![DispositionParam::FilenameExt(ExtendedValue {
-        charset: Charset::Ext("UTF-8".into()),
-        language_tag: None,
-        value: name.as_bytes().to_vec(),
-    })];
-    if name.is_ascii() {
-        parameters.insert(0, DispositionParam::Filename(name.to_owned()));
-    }
+    let plain = |letter: char| {
+        if (letter.is_ascii_graphic() || letter == ' ') && !"\"\\%;".contains(letter) { letter } else { '_' }
+    };
+    let parameters = vec![
+        DispositionParam::Filename(name.chars().map(plain).collect()),
+        DispositionParam::FilenameExt(ExtendedValue {
+            charset: Charset::Ext("UTF-8".into()),
+            language_tag: None,
+            value: name.as_bytes().to_vec(),
+        }),
+    ];
     ContentDisposition { disposition: DispositionType::Attachment, parameters }
 }
 

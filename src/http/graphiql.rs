@@ -13,7 +13,7 @@ use actix_web::{
 };
 use sha2::{Digest, Sha256};
 
-use super::conditional::is_known;
+use super::condition::is_known;
 
 /// What the page may do: load from this server, and talk to it. `'self'` takes in its WebSocket.
 ///

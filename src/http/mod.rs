@@ -1,6 +1,6 @@
 //! The front door: routes, who is asking, GraphQL and its page, downloads, health.
 
-mod conditional;
+mod condition;
 mod download;
 mod gate;
 pub mod graphiql;

@@ -8,6 +8,7 @@ use async_graphql::{
     ContextSelectionSet, ID, InputType, InputValueError, InputValueResult, OutputType, Positioned, ServerResult, Value,
     parser::types::Field, registry::Registry,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
@@ -154,6 +155,15 @@ ids! {
     ArtifactId = "artifact", "artifact";
 }
 
+impl VersionId {
+    /// Whether it was made before this time, to the millisecond: a UUID of version 7 begins with the time of its making.
+    pub fn made_before(&self, time: DateTime<Utc>) -> bool {
+        let made = self.0.get_timestamp().map_or((0, 0), |stamp| stamp.to_unix());
+        let made = i64::try_from(made.0).ok().and_then(|seconds| DateTime::from_timestamp(seconds, made.1));
+        made.is_none_or(|made| made < time)
+    }
+}
+
 /// The id of any node, read from its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NodeId {
@@ -226,5 +236,13 @@ mod tests {
     fn ids_sort_by_the_time_of_their_making() {
         let ids: Vec<_> = (0..100).map(|_| RunId::new()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_version_knows_when_it_was_made() {
+        let now = clock::now();
+        let id = VersionId::new();
+        assert!(id.made_before(now + chrono::Duration::minutes(1)));
+        assert!(!id.made_before(now - chrono::Duration::milliseconds(2)));
     }
 }

@@ -21,6 +21,14 @@ pub(super) fn settled(conn: &Conn) -> &'static str {
     }
 }
 
+/// The function that says at which character a text has another in it, counted from 1; 0 where it has not.
+pub(super) fn position(conn: &Conn) -> &'static str {
+    match conn {
+        Conn::Sqlite(_) => "instr",
+        Conn::Postgres(_) => "strpos",
+    }
+}
+
 /// The kind of failure behind an engine's error code: a SQLSTATE of PostgreSQL (five characters) or an extended result code
 /// of SQLite (a number).
 pub fn kind_of(code: &str) -> Kind {

@@ -1,20 +1,14 @@
-//! Files: what stands at a path, and the immutable contents.
+//! Files: what stands at a path, and the immutable contents. What a directory holds is in `directory`.
 
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::{
-    Conn, Tx,
-    list::{Sorting, push_in, push_page},
-    sql,
-};
+use super::{Conn, Tx, list::push_in, sql};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     model::{
-        file::{File, FileArea, FileVersion},
+        file::{File, FileArea, FileVersion, below},
         id::{FileId, ProjectId, VersionId},
-        page::{Key, ListId, Page, PageRequest},
-        project::OrderDirection,
         scope::{ProjectScope, Viewer},
     },
 };
@@ -25,12 +19,14 @@ macro_rules! columns {
         sha256, media_type"
     };
 }
+pub(super) use columns;
 macro_rules! joined {
     () => {
         " from file join file_version on file_version.version_id = file.version_id \
         join project on project.id = file.project_id and project.deleting_at is null "
     };
 }
+pub(super) use joined;
 
 /// Names a content that is durable already.
 pub async fn insert_version(
@@ -110,40 +106,101 @@ pub async fn version(
     Ok(row.map(|row| (row.project_id, row.area, row.version)))
 }
 
-/// The list that a page of an area's files is of.
-pub fn list_id(viewer: &Viewer, project: ProjectId, area: FileArea) -> ListId {
-    ListId::new("files", &(viewer.user_id(), project, area))
+/// Puts a new file under this id at a path; says whether the path was free.
+pub async fn place_new(
+    tx: &mut Tx,
+    scope: &ProjectScope,
+    id: FileId,
+    placing: &Placing,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "insert into file (id, project_id, area, path, original_name, version_id, modified_at)
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (project_id, area, path) do nothing")
+        .bind(id).bind(scope.project_id()).bind(placing.area).bind(&placing.path).bind(&placing.original_name)
+        .bind(placing.version_id).bind(now).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }
 
-/// A file's place in its list.
-pub fn key(file: &File) -> Key {
-    Key { sort: file.path.clone(), id: file.id.0 }
+/// Puts a content in place of the one that `seen` has; says whether it still had that.
+pub async fn replace(
+    tx: &mut Tx,
+    scope: &ProjectScope,
+    seen: &File,
+    placing: &Placing,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update file set original_name = $1, version_id = $2, modified_at = $3
+        where id = $4 and project_id = $5 and path = $6 and version_id = $7")
+        .bind(&placing.original_name).bind(placing.version_id).bind(now).bind(seen.id).bind(scope.project_id())
+        .bind(&placing.path).bind(seen.version.version_id).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }
 
-/// A page of an area's files, by path.
-pub async fn page(
-    conn: &mut Conn,
-    viewer: &Viewer,
-    project: ProjectId,
-    area: FileArea,
-    request: &PageRequest<Key>,
-) -> Result<Page<File>> {
-    let sorting = Sorting { column: Some("path"), direction: OrderDirection::Asc };
-    let rows = sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select * from (select ", columns!(), joined!(), "where file.project_id = "));
-        query.push_bind(project).push(" and project.user_id = ").push_bind(viewer.user_id());
-        query.push(" and file.area = ").push_bind(area).push(") as listed where true");
-        push_page(&mut query, sorting, request, |key| (key.sort.clone(), key.id));
-        query.build_query_as().fetch_all(c).await
-    })?;
-    Ok(request.page(rows))
+/// Of these paths those at which there is a file.
+pub async fn taken(conn: &mut Conn, scope: &ProjectScope, area: FileArea, paths: &[String]) -> Result<Vec<String>> {
+    Ok(sql!(conn, c => {
+        let mut query = QueryBuilder::new("select path from file where project_id = ");
+        query.push_bind(scope.project_id()).push(" and area = ").push_bind(area).push(" and ");
+        push_in(&mut query, "path", paths.iter().cloned());
+        query.build_query_scalar().fetch_all(c).await
+    })?)
 }
 
-/// How many files an area has.
-pub async fn count(conn: &mut Conn, viewer: &Viewer, project: ProjectId, area: FileArea) -> Result<u64> {
-    let count: i64 = sql!(conn, c => sqlx::query_scalar(
-        "select count(*) from file join project on project.id = project_id and deleting_at is null
-        where project_id = $1 and user_id = $2 and area = $3")
-        .bind(project).bind(viewer.user_id()).bind(area).fetch_one(c).await)?;
-    Ok(count.unsigned_abs())
+/// An area of the scope's project, in the words of a `where`.
+macro_rules! in_area {
+    () => {
+        " where project_id = $1 and area = $2 and exists (select 1 from project where project.id = $1 and user_id = $3 \
+        and deleting_at is null) "
+    };
+}
+
+/// Moves a file to another path; says whether it was there. A `CONFLICT` if there is one at the other path.
+pub async fn rename(tx: &mut Tx, scope: &ProjectScope, area: FileArea, from: &str, to: &str) -> Result<bool> {
+    let moved = sql!(tx, c => sqlx::query(concat!("update file set path = $5", in_area!(), "and path = $4"))
+        .bind(scope.project_id()).bind(area).bind(scope.user_id()).bind(from).bind(to).execute(c).await
+        .map(|done| done.rows_affected() > 0));
+    moved.map_err(occupied)
+}
+
+/// Moves all files below a directory to below another; answers with how many. A `CONFLICT` if one's new path is taken.
+pub async fn rename_below(tx: &mut Tx, scope: &ProjectScope, area: FileArea, from: &str, to: &str) -> Result<u64> {
+    let (start, end) = below(from);
+    let rest = i32::try_from(from.chars().count()).unwrap_or(i32::MAX).saturating_add(1);
+    let moved = sql!(tx, c => sqlx::query(concat!(
+        "update file set path = $6 || substr(path, $7)", in_area!(), "and path >= $4 and path < $5"))
+        .bind(scope.project_id()).bind(area).bind(scope.user_id()).bind(start).bind(end).bind(to).bind(rest)
+        .execute(c).await.map(|done| done.rows_affected()));
+    moved.map_err(occupied)
+}
+
+fn occupied(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            Error::conflict("There is a file at the new path already.").because(error)
+        }
+        _ => error.into(),
+    }
+}
+
+/// The length of the longest path below a directory, in bytes; none if there is no file.
+pub async fn longest_below(conn: &mut Conn, scope: &ProjectScope, area: FileArea, path: &str) -> Result<Option<i32>> {
+    let (start, end) = below(path);
+    Ok(sql!(conn, c => sqlx::query_scalar(concat!(
+        "select cast(max(octet_length(path)) as integer) from file", in_area!(), "and path >= $4 and path < $5"))
+        .bind(scope.project_id()).bind(area).bind(scope.user_id()).bind(start).bind(end).fetch_one(c).await)?)
+}
+
+/// Takes a file away; says whether it was there. Its content stays as long as something names it, and then a while.
+pub async fn remove(tx: &mut Tx, scope: &ProjectScope, area: FileArea, path: &str) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(concat!("delete from file", in_area!(), "and path = $4"))
+        .bind(scope.project_id()).bind(area).bind(scope.user_id()).bind(path).execute(c).await
+        .map(|done| done.rows_affected() > 0))?)
+}
+
+/// Takes all files below a directory away; answers with how many.
+pub async fn remove_below(tx: &mut Tx, scope: &ProjectScope, area: FileArea, path: &str) -> Result<u64> {
+    let (start, end) = below(path);
+    Ok(sql!(tx, c => sqlx::query(concat!("delete from file", in_area!(), "and path >= $4 and path < $5"))
+        .bind(scope.project_id()).bind(area).bind(scope.user_id()).bind(start).bind(end).execute(c).await
+        .map(|done| done.rows_affected()))?)
 }

@@ -15,6 +15,7 @@
 pub mod activity;
 pub mod artifact;
 pub mod dialect;
+pub mod directory;
 pub mod event;
 pub mod file;
 mod gather;
@@ -27,6 +28,7 @@ mod queue;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod sweep;
 pub mod token;
 mod transaction;
 pub mod turn;

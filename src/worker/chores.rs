@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
-    app::{activity, session},
+    app::{activity, session, sweep},
     clock,
     error::Result,
     hint::{Listener, Topic},
@@ -31,6 +31,8 @@ const WATCH: Duration = Duration::from_secs(2);
 const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions are looked at.
 const REAP: Duration = Duration::from_secs(5);
+/// How often contents are swept.
+const SWEEP: Duration = Duration::from_hours(1);
 
 /// Takes runs up as long as there are places: first those that another worker left, then queued ones.
 pub(super) async fn take_up(shop: Shop) {
@@ -196,6 +198,22 @@ pub(super) async fn forget(shop: Shop) {
     while !pause(&shop, None, FORGET).await {
         if let Err(error) = activity::trim(&shop.app, Sweep::new()).await {
             tracing::warn!(?error, "old changes cannot be forgotten just now");
+        }
+    }
+}
+
+/// Takes away the bytes that nothing names.
+pub(super) async fn sweep_files(shop: Shop) {
+    let every = SWEEP.min(shop.app.rules.keep_unreferenced / 4);
+    loop {
+        match until_stopped(&shop, sweep::sweep(&shop.app, Sweep::new())).await {
+            None => return,
+            Some(Ok(0)) => {}
+            Some(Ok(count)) => tracing::info!(count, "contents that nothing named were taken away"),
+            Some(Err(error)) => tracing::warn!(?error, "contents cannot be swept just now"),
+        }
+        if pause(&shop, None, every).await {
+            return;
         }
     }
 }

@@ -14,6 +14,7 @@ use workroom::{
     store::{
         Store,
         artifact::{self, ArtifactsOf},
+        directory::{self, Folder},
         event, file, lease, project,
         run::{self, RunListing, RunsOf},
         session::{self, SessionFilter},
@@ -73,8 +74,13 @@ on_both! {
         assert_eq!(event::count(conn, &eve, run, None).await.expect("a count"), 0);
         assert!(file::by_ids(conn, &eve, &[file]).await.expect("a read").is_empty());
         assert!(file::version(conn, &eve, artifact.version.version_id).await.expect("a read").is_none());
-        assert!(file::page(conn, &eve, project_id, FileArea::Drive, &first(10)).await.expect("a page").items.is_empty());
-        assert_eq!(file::count(conn, &eve, project_id, FileArea::Drive).await.expect("a count"), 0);
+        for recursive in [false, true] {
+            let folder = Folder { project_id, area: FileArea::Drive, path: String::new(), recursive };
+            assert!(directory::page(conn, &eve, &folder, &first(10)).await.expect("a page").items.is_empty());
+            assert_eq!(directory::count(conn, &eve, &folder).await.expect("a count"), 0);
+            assert_eq!(directory::newest(conn, &eve, &[folder]).await.expect("a time"), [None]);
+        }
+        assert_eq!(directory::usage(conn, &eve, &[project_id]).await.expect("usage"), []);
         assert!(artifact::by_ids(conn, &eve, &[artifact.id]).await.expect("a read").is_empty());
         let pages = artifact::pages(conn, &eve, &of_artifacts, &first(10)).await.expect("pages");
         assert!(pages.iter().all(|page| page.items.is_empty()));
@@ -89,6 +95,7 @@ on_both! {
         let lie = Project { user_id: eve.user_id(), name: "stolen".into(), version: UInt53::from(2_u64), ..desk.project.clone() };
         let scope = ProjectScope::owned(&eve, &lie).expect("a lie");
         desk.put(&store, FileArea::Drive, "a.md").await;
+        desk.put(&store, FileArea::Drive, "d/a.md").await;
         let done = desk.finish(&store).await;
         let asking = desk.queue(&store).await;
 
@@ -101,6 +108,11 @@ on_both! {
             assert!(run::unfinished(tx, &scope).await?.is_empty());
             assert!(run::answered_before(tx, &scope, &asking, 10).await?.is_empty());
             assert_eq!(file::at(tx, &scope, FileArea::Drive, "a.md").await?, None);
+            assert!(!file::rename(tx, &scope, FileArea::Drive, "a.md", "b.md").await?);
+            assert_eq!(file::rename_below(tx, &scope, FileArea::Drive, "d", "b").await?, 0);
+            assert_eq!(file::longest_below(tx, &scope, FileArea::Drive, "d").await?, None);
+            assert!(!file::remove(tx, &scope, FileArea::Drive, "a.md").await?);
+            assert_eq!(file::remove_below(tx, &scope, FileArea::Drive, "d").await?, 0);
             let ending = ending(RunStatus::Cancelled);
             assert_eq!(lease::end_queued(tx, eve.user_id(), asking.id, &ending).await?, None);
             assert!(!lease::request_cancel(tx, eve.user_id(), asking.id, CancelledBy::User, clock::now()).await?);

@@ -15,6 +15,7 @@ pub enum Named {
     Key,
     Path,
     Folder,
+    Sha256,
     Text,
     Label,
     Sequence,
@@ -89,6 +90,14 @@ const RERUN: &str = "mutation($i: RerunInput!) { rerun(input: $i) {
     run { prompt status project { name } rerunOf { prompt } } userErrors { code message path } } }";
 const UPLOAD: &str = "mutation($input: UploadFilesInput!) { uploadFiles(input: $input) {
     results { file { path size project { name } } userErrors { code message path } } userErrors { code message path } } }";
+const WRITE: &str = "mutation($i: WriteFileInput!) { writeFile(input: $i) {
+    file { path text project { name } } userErrors { code message path } } }";
+const COPY: &str = "mutation($i: CopyFileInput!) { copyFile(input: $i) {
+    file { path text project { name } } userErrors { code message path } } }";
+const MOVE: &str = "mutation($i: MoveFileInput!) { moveFile(input: $i) {
+    movedCount entry { path name } userErrors { code message path } } }";
+const DELETE: &str = "mutation($i: DeleteFilesInput!) { deleteFiles(input: $i) {
+    results { path deletedCount userErrors { code message path } } userErrors { code message path } } }";
 const FOLLOW: &str = "subscription($run: ID!, $after: String, $types: [RunEventType!]) {
     runEvents(runId: $run, after: $after, types: $types) { endCursor run { prompt } events { sequence type } } }";
 
@@ -99,7 +108,7 @@ pub const CASES: &[Case] = &[
         Named::Node,
         r#""node":null"#,
         "query($v: ID!) { node(id: $v) { __typename id ... on User { name email sessions { totalCount } }
-            ... on Project { name owner { name } runs { totalCount } files(area: DRIVE) { nodes { text } } }
+            ... on Project { name owner { name } runs { totalCount } files(area: DRIVE, recursive: true) { nodes { path ... on File { text } } } storage { area bytes } }
             ... on WorkspaceSession { status user { name } } ... on Run { prompt answer events { totalCount } }
             ... on File { path text downloadUrl } ... on Artifact { name text downloadUrl } } }",
     ),
@@ -141,6 +150,16 @@ pub const CASES: &[Case] = &[
             Named::Path,
             r#""file":null"#,
             "query($project: ID!, $v: String!) { project(id: $project) { file(area: DRIVE, path: $v) { text } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
+        ..query(
+            "Project.files(directory)",
+            Named::Folder,
+            r#""totalCount":0"#,
+            "query($project: ID!, $v: String!) { project(id: $project) {
+                files(area: DRIVE, directory: $v, recursive: true) { totalCount nodes { path modifiedAt } } } }",
         )
     },
     cursor("Query.projects(after)", "Query.projects", "query($v: String!) { projects(after: $v) { nodes { name } } }"),
@@ -253,6 +272,43 @@ pub const CASES: &[Case] = &[
             "subscription($v: ID!) { projectActivity(projectId: $v) { __typename ... on ActivitySnapshot { runs { id } } } }",
         )
     },
+    // While bob has nothing of alice's names yet.
+    mutation(
+        "MoveFileInput.projectId",
+        Named::Project,
+        MOVE,
+        |_, value| json!({ "i": { "projectId": value, "path": "alices/2026/terms.md", "to": "taken.md" } }),
+    ),
+    mutation(
+        "MoveFileInput.path",
+        Named::Path,
+        MOVE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "path": value, "to": "taken.md" } }),
+    ),
+    mutation(
+        "MoveFileInput.path",
+        Named::Folder,
+        MOVE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "path": value, "to": "taken", "recursive": true } }),
+    ),
+    mutation(
+        "DeleteFilesInput.projectId",
+        Named::Project,
+        DELETE,
+        |_, value| json!({ "i": { "projectId": value, "paths": ["alices"], "recursive": true } }),
+    ),
+    mutation(
+        "DeleteFilesInput.paths",
+        Named::Path,
+        DELETE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "paths": [value] } }),
+    ),
+    mutation(
+        "DeleteFilesInput.paths",
+        Named::Folder,
+        DELETE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "paths": [value], "recursive": true } }),
+    ),
     mutation(
         "UpdateProjectInput.projectId",
         Named::Project,
@@ -337,6 +393,51 @@ pub const CASES: &[Case] = &[
             |ground, value| json!({ "input": { "projectId": ground.his.project, "files": [null], "directory": value } }),
         )
     },
+    mutation(
+        "WriteFileInput.projectId",
+        Named::Project,
+        WRITE,
+        |_, value| json!({ "i": { "projectId": value, "path": "alices/2026/terms.md", "text": "bob's" } }),
+    ),
+    making(
+        "WriteFileInput.path",
+        Named::Path,
+        WRITE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "path": value, "text": "bob's" } }),
+    ),
+    Case {
+        says: r#""code":"CONFLICT""#,
+        ..mutation(
+            "WriteFileInput.expectedSha256",
+            Named::Sha256,
+            WRITE,
+            |ground, value| json!({ "i": { "projectId": ground.his.project, "path": "bobs/2026/terms.md", "text": "bob's", "expectedSha256": value } }),
+        )
+    },
+    mutation(
+        "CopyFileInput.sourceId",
+        Named::Node,
+        COPY,
+        |ground, value| json!({ "i": { "sourceId": value, "projectId": ground.his.project } }),
+    ),
+    mutation(
+        "CopyFileInput.projectId",
+        Named::Project,
+        COPY,
+        |ground, value| json!({ "i": { "sourceId": ground.his.file, "projectId": value } }),
+    ),
+    mutation(
+        "CopyFileInput.projectId",
+        Named::Project,
+        COPY,
+        |ground, value| json!({ "i": { "sourceId": ground.hers.file, "projectId": value } }),
+    ),
+    making(
+        "CopyFileInput.path",
+        Named::Path,
+        COPY,
+        |ground, value| json!({ "i": { "sourceId": ground.his.file, "projectId": ground.his.project, "path": value, "ifExists": "REPLACE" } }),
+    ),
     // The very request that alice made, with her key.
     making(
         "CreateProjectInput.idempotencyKey",
@@ -356,6 +457,29 @@ pub const CASES: &[Case] = &[
         RERUN,
         |ground, value| json!({ "i": { "runId": ground.his.run, "idempotencyKey": value } }),
     ),
+    making(
+        "WriteFileInput.idempotencyKey",
+        Named::Key,
+        WRITE,
+        |ground, value| json!({ "i": { "projectId": ground.his.project, "path": "by-key.md", "text": "By key.", "idempotencyKey": value } }),
+    ),
+    making(
+        "CopyFileInput.idempotencyKey",
+        Named::Key,
+        COPY,
+        |ground, value| json!({ "i": {
+            "sourceId": ground.his.file, "projectId": ground.his.project, "path": "copy.md", "ifExists": "REPLACE", "idempotencyKey": value } }),
+    ),
+    Case {
+        ways: &[Way::Upload],
+        says: "bob's",
+        ..making(
+            "UploadFilesInput.idempotencyKey",
+            Named::Key,
+            UPLOAD,
+            |ground, value| json!({ "input": { "projectId": ground.his.project, "files": [null], "idempotencyKey": value } }),
+        )
+    },
 ];
 
 /// Inputs that name nothing of anybody's, each with the reason. Page sizes are not listed.
@@ -380,4 +504,7 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("StartRunInput.model", "out of the server's catalogue, the same for everybody"),
     ("RerunInput.prompt", "any text"),
     ("UploadFilesInput.files", "bytes that came with the same request"),
+    ("WriteFileInput.text", "any text"),
+    ("WriteFileInput.mediaType", "any media type"),
+    ("MoveFileInput.to", "a free path of the project that `projectId` names: only what is there already is looked up"),
 ];

@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use workroom::model::id::{ArtifactId, FileId, ProjectId, RunId, SessionId, UserId};
 
@@ -78,6 +79,10 @@ impl Ground {
         alice.ended(&id(&alice.mutate("rerun", key, "run { id }").await["run"])).await;
         let key = json!({ "name": "alice's by key", "labels": [LABEL], "idempotencyKey": KEY });
         let other = id(&alice.mutate("createProject", key, "project { id }").await["project"]);
+        let key = json!({ "projectId": hers.project, "path": "by-key.md", "text": "By key.", "idempotencyKey": KEY });
+        alice.mutate("writeFile", key, "file { id }").await;
+        let key = json!({ "sourceId": hers.file, "projectId": hers.project, "path": "copy.md", "idempotencyKey": KEY });
+        alice.mutate("copyFile", key, "file { id }").await;
         let running = alice.start_run(&other, "alice's for ever").await;
         let queued = alice.start_run(&other, "alice's later").await;
         let database = match url.strip_prefix("sqlite:") {
@@ -122,6 +127,10 @@ impl Ground {
             Named::Key => vec![("idempotency key", KEY.to_owned(), "alice-key-2".to_owned())],
             Named::Path => vec![("path", "alices/2026/terms.md".to_owned(), "nobody/2027/notes.md".to_owned())],
             Named::Folder => vec![("folder", "alices/2026".to_owned(), "nobody/2027".to_owned())],
+            Named::Sha256 => {
+                let hash = |text: &str| hex::encode(Sha256::digest(text));
+                vec![("content", hash("# Terms\n\nOf alice's.\n"), hash("invented"))]
+            }
             Named::Text => vec![("name", "alice's".to_owned(), "nobody's".to_owned())],
             Named::Label => vec![("label", LABEL.to_owned(), "nobody's label".to_owned())],
             Named::Sequence => vec![("sequence", "3".to_owned(), "999999".to_owned())],
@@ -176,7 +185,8 @@ impl Ground {
     pub async fn seen_by_alice(&self) -> Value {
         let query = "{ viewer { id name sessions(activeOnly: false, first: 9) { totalCount nodes { id status expiresAt } } }
             projects(first: 5) { totalCount nodes { id name version updatedAt labels
-                files(area: DRIVE, first: 5) { totalCount nodes { id path sha256 modifiedAt } }
+                files(area: DRIVE, recursive: true, first: 9) { totalCount nodes { path modifiedAt ... on File { id sha256 } } }
+                storage { area fileCount bytes }
                 runs(first: 9) { totalCount nodes { id status lastSequence cancelRequestedAt answer
                     artifacts(first: 5) { nodes { id sha256 } } events(first: 20) { nodes { id sequence at } } } } } } }";
         self.alice.ask(query, json!({})).await

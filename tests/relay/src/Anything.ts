@@ -36,10 +36,13 @@ export const files = graphql`
     files(area: DRIVE, first: $count, after: $cursor) @connection(key: "Anything_files") {
       edges {
         node {
-          id
+          __typename
           path
-          size
-          downloadUrl(expiresInSeconds: 60)
+          ... on File {
+            id
+            size
+            downloadUrl(expiresInSeconds: 60)
+          }
         }
       }
     }
