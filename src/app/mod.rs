@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod file;
+pub mod history;
 mod idempotency;
 pub mod project;
 pub mod run;

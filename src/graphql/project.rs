@@ -4,7 +4,7 @@ use async_graphql::{ComplexObject, Context, Result};
 use futures_util::FutureExt;
 
 use super::{
-    access::Access, artifact, connection::Connection, loader::ActiveSession, object::Obj, paging, run, user::sessions,
+    access::Access, artifact, connection::Connection, history::RunHistory, loader::ActiveSession, object::Obj, paging, run, user::sessions,
 };
 use crate::{
     error::Error,
@@ -62,8 +62,16 @@ impl Project {
         #[graphql(desc = "In this order; newest first when nothing is said.")] order_by: Option<RunOrder>,
     ) -> Result<Connection<Run>> {
         let args = PageArgs { first, after, last, before };
-        let sort = (filter_by.unwrap_or_default(), order_by.unwrap_or_default());
+        let sort = (filter_by.unwrap_or_default().checked()?, order_by.unwrap_or_default());
         run::runs(ctx, RunsOf::Project(self.id), sort, &args).await
+    }
+
+    /// Its runs that have ended, and what they add up to.
+    async fn history(
+        &self,
+        #[graphql(desc = "Only these.")] filter_by: Option<RunFilter>,
+    ) -> Result<Obj<RunHistory>> {
+        Ok(Obj(RunHistory::new(self.id, filter_by)?))
     }
 
     /// The deliverables of all its runs, oldest first.

@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod event;
 pub mod file;
+pub mod history;
 pub mod id;
 pub mod page;
 pub mod project;

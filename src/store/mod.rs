@@ -16,6 +16,7 @@ pub mod artifact;
 pub mod dialect;
 pub mod event;
 pub mod file;
+pub mod history;
 mod gather;
 pub mod idempotency;
 pub mod lease;
@@ -148,10 +149,13 @@ pub(crate) use sql;
 impl Store {
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
-        match location {
+        let store = match location {
             Location::Sqlite(path) => Self::open_sqlite(path).await,
             Location::Postgres(url) => Self::open_postgres(url).await,
-        }
+        }?;
+        // What SQL alone cannot bring up to date. Each step is a unit, so one that is interrupted goes on from there.
+        while store.write(|tx| history::catch_up(tx).boxed()).await? {}
+        Ok(store)
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {

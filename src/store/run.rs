@@ -3,8 +3,8 @@
 use sqlx::QueryBuilder;
 
 use super::{
-    Conn, Tx,
-    list::{OWNERS, Placed, Sorting, each_once, push_in, push_page, split},
+    Conn, Tx, history,
+    list::{OWNERS, Placed, Sorting, push_in, push_page, split},
     sql,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
         .bind(run.id).bind(run.number).bind(run.project_id).bind(run.user_id).bind(run.session_id).bind(&run.prompt)
         .bind(&run.agent).bind(&run.model).bind(run.status).bind(run.created_at).bind(run.rerun_of).bind(run.last_sequence)
         .execute(c).await.map(|_| ()))?;
-    Ok(())
+    history::make_findable(tx, run.id, &run.prompt, None).await
 }
 
 /// Keeps which files a run is about, as they are now.
@@ -106,12 +106,9 @@ pub fn key(run: &Run) -> Key {
 
 macro_rules! push_filter {
     ($query:ident, $viewer:ident, $of:expr, $filter:ident) => {
-        $query.push(" from run where user_id = ").push_bind($viewer.user_id());
+        $query.push(" from run as listed where user_id = ").push_bind($viewer.user_id());
         $query.push(" and ").push($of.column()).push(" = ").push_bind($of.id());
-        if let Some(status) = &$filter.status {
-            $query.push(" and ");
-            push_in(&mut $query, "status", each_once(status));
-        }
+        history::push_conditions!($query, $filter);
     };
 }
 
@@ -125,10 +122,11 @@ pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &Ru
             let mut query = QueryBuilder::new("");
             for (place, of) in of.iter().enumerate() {
                 query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
-                query.push(place).push(concat!(" as place, ", columns!()));
+                // Which rows, out of the index alone; then the rows.
+                query.push(place).push(concat!(" as place, ", columns!(), " from run where id in (select id"));
                 push_filter!(query, viewer, of, filter);
                 push_page(&mut query, Sorting::by_id(order.direction), request, |key| (String::new(), key.id));
-                query.push(") as page");
+                query.push(")) as page");
             }
             query.build_query_as().fetch_all(c).await
         })?;
