@@ -6,6 +6,7 @@ mod bad_input;
 mod command_line;
 mod files;
 mod first_run;
+mod history;
 mod licences;
 mod parity;
 mod product_audit;

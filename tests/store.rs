@@ -7,6 +7,7 @@ mod artifact;
 mod event;
 mod file;
 mod fixture;
+mod history;
 mod idempotency;
 mod lease;
 mod migration;

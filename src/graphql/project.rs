@@ -4,7 +4,8 @@ use async_graphql::{ComplexObject, Context, Result};
 use futures_util::FutureExt;
 
 use super::{
-    access::Access, artifact, connection::Connection, history::RunHistory, loader::ActiveSession, object::Obj, paging, run, user::sessions,
+    access::Access, artifact, connection::Connection, history::RunHistory, loader::ActiveSession, object::Obj, paging,
+    run, user::sessions,
 };
 use crate::{
     error::Error,
@@ -67,10 +68,7 @@ impl Project {
     }
 
     /// Its runs that have ended, and what they add up to.
-    async fn history(
-        &self,
-        #[graphql(desc = "Only these.")] filter_by: Option<RunFilter>,
-    ) -> Result<Obj<RunHistory>> {
+    async fn history(&self, #[graphql(desc = "Only these.")] filter_by: Option<RunFilter>) -> Result<Obj<RunHistory>> {
         Ok(Obj(RunHistory::new(self.id, filter_by)?))
     }
 

@@ -188,9 +188,15 @@ mod tests {
         let autumn = lengths("Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-25T13:00:00Z");
         assert_eq!(autumn, [day("2026-10-25", 1500)]);
         // Half an hour of summer time, on top of ten and a half hours from UTC.
-        assert_eq!(lengths("Australia/Lord_Howe", "2026-10-03T20:00:00Z", "2026-10-03T20:00:00Z"), [day("2026-10-04", 1410)]);
+        assert_eq!(
+            lengths("Australia/Lord_Howe", "2026-10-03T20:00:00Z", "2026-10-03T20:00:00Z"),
+            [day("2026-10-04", 1410)]
+        );
         // Clocks go from midnight to one.
-        assert_eq!(lengths("America/Havana", "2026-03-08T12:00:00Z", "2026-03-08T12:00:00Z"), [day("2026-03-08", 1380)]);
+        assert_eq!(
+            lengths("America/Havana", "2026-03-08T12:00:00Z", "2026-03-08T12:00:00Z"),
+            [day("2026-03-08", 1380)]
+        );
         // The day that Samoa left out.
         let samoa = lengths("Pacific/Apia", "2011-12-30T09:00:00Z", "2011-12-30T11:00:00Z");
         assert_eq!(samoa, [day("2011-12-29", 1440), day("2011-12-30", 0), day("2011-12-31", 1440)]);

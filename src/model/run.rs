@@ -242,7 +242,9 @@ impl RunFilter {
     /// The filter, if no more is looked for than both engines can look for.
     pub fn checked(self) -> Result<Self> {
         if self.text.as_ref().is_some_and(|text| text.chars().count() > MAX_NEEDLE) {
-            return Err(Error::invalid(format!("At most {MAX_NEEDLE} characters are looked for.")).at(["filterBy", "text"]));
+            return Err(
+                Error::invalid(format!("At most {MAX_NEEDLE} characters are looked for.")).at(["filterBy", "text"])
+            );
         }
         Ok(self)
     }

@@ -137,6 +137,37 @@ pub const CASES: &[Case] = &[
     Case {
         variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
         ..query(
+            "RunFilter.text",
+            Named::Text,
+            r#""totalCount":0"#,
+            "query($project: ID!, $v: String!) { project(id: $project) { runs(filterBy: { text: $v }) {
+                totalCount nodes { prompt } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
+        ..query(
+            "RunFilter.rerunOf",
+            Named::Run,
+            r#""runCount":0"#,
+            "query($project: ID!, $v: ID!) { project(id: $project) { runs(filterBy: { rerunOf: $v }) { totalCount }
+                history(filterBy: { rerunOf: $v }) { audit { runCount inputTokens } auditBy(dimension: DAY) { key }
+                    runs { totalCount nodes { prompt } } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.hers.project }),
+        ..query(
+            "RunFilter.rerunOf",
+            Named::Run,
+            r#""project":null"#,
+            "query($project: ID!, $v: ID!) { project(id: $project) {
+                history(filterBy: { rerunOf: $v }) { audit { runCount } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
+        ..query(
             "Project.file(path)",
             Named::Path,
             r#""file":null"#,
@@ -173,6 +204,17 @@ pub const CASES: &[Case] = &[
         "Project.runs(before)",
         "Project.runs",
         "query($project: ID!, $v: String!) { project(id: $project) { runs(last: 5, before: $v) { nodes { prompt } } } }",
+    ),
+    cursor(
+        "RunHistory.runs(after)",
+        "RunHistory.runs",
+        "query($project: ID!, $v: String!) { project(id: $project) { history { runs(after: $v) { nodes { prompt } } } } }",
+    ),
+    cursor(
+        "RunHistory.runs(before)",
+        "RunHistory.runs",
+        "query($project: ID!, $v: String!) { project(id: $project) {
+            history { runs(last: 5, before: $v) { nodes { prompt } } } } }",
     ),
     cursor(
         "Project.artifacts(after)",
@@ -371,4 +413,7 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("StartRunInput.model", "out of the server's catalogue, the same for everybody"),
     ("RerunInput.prompt", "any text"),
     ("UploadFilesInput.files", "bytes that came with the same request"),
+    ("RunFilter.agent", "out of the server's catalogue, the same for everybody"),
+    ("RunFilter.model", "out of the server's catalogue, the same for everybody"),
+    ("RunHistory.auditBy(timeZone)", "out of the world's catalogue, the same for everybody"),
 ];
