@@ -62,7 +62,7 @@ async fn bench() {
     drop(server);
 
     let begun = Instant::now();
-    seed(&folder.path().join("data/workroom.db"), &session, &project).await;
+    seed(&folder.path().join("data/workroom.sqlite"), &session, &project).await;
     println!("seeded in {:?}", begun.elapsed());
     let (server, base, took) = start_server(&binary, folder.path(), &http).await;
     println!("recorded, and the server up, in {took:?}: {}", memory(&server));
