@@ -1,5 +1,7 @@
 //! The server under a bench, and how it is asked.
 
+#![allow(dead_code, reason = "not every bench needs all of it")]
+
 use std::{
     fs,
     net::TcpListener,
@@ -55,4 +57,12 @@ pub fn memory(server: &Server) -> String {
     let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS is not told here");
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Milliseconds that the server's processor has worked, counted in ticks of ten.
+pub fn worked(server: &Server) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.0.id())).unwrap_or_default();
+    // After the name, which may hold anything: the times in user and in kernel mode are the 12th and the 13th.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }

@@ -7,7 +7,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Conn, Tx, sql};
+use super::{Conn, Tx, list::OWNERS, sql};
 use crate::{
     clock,
     error::Result,
@@ -229,32 +229,40 @@ pub async fn audit_by(conn: &mut Conn, viewer: &Viewer, past: &Past, common: Com
     Ok(groups.into_iter().map(Group::pair).collect())
 }
 
-/// What the ended runs add up to, for each of the days, whether there are any or not.
+/// What the ended runs add up to, for each of the days, whether there are any or not. A day is read through the index from
+/// its first moment to its last; a join with the days would leave that to the planner's guess.
 pub async fn audit_by_day(conn: &mut Conn, viewer: &Viewer, past: &Past, days: &[Day]) -> Result<Vec<Audit>> {
-    if days.is_empty() {
-        return Ok(Vec::new());
+    let mut audits = Vec::with_capacity(days.len());
+    for days in days.chunks(OWNERS) {
+        let groups: Vec<Group<i32>> = sql!(conn, c => {
+            let mut query = QueryBuilder::new("select * from (");
+            for (place, day) in days.iter().enumerate() {
+                query.push(if place == 0 { "select " } else { " union all select " }).push(place);
+                query.push(concat!(" as key, ", sums!(), " from ended_run as listed where "));
+                push_past!(query, viewer, past);
+                query.push(" and created_at >= ").push_bind(bounded(day.since));
+                query.push(" and created_at < ").push_bind(bounded(day.until));
+            }
+            query.push(") as groups order by key");
+            query.build_query_as().persistent(false).fetch_all(c).await
+        })?;
+        audits.extend(groups.into_iter().map(|group| Audit::from(group.sums)));
     }
-    let groups: Vec<Group<i32>> = sql!(conn, c => {
-        let mut query = QueryBuilder::new("with day (place, since, until) as (");
-        query.push_values((0_i32..).zip(days), |mut row, (place, day)| {
-            row.push(place).push_bind(bounded(day.since)).push_bind(bounded(day.until));
-        });
-        // A left join: each day stands, and its runs are found by their times.
-        query.push(concat!(") select place as key, ", sums!(), " from day left join ended_run as listed on "));
-        push_past!(query, viewer, past);
-        query.push(" and created_at >= since and created_at < until group by place order by place");
-        query.build_query_as().persistent(false).fetch_all(c).await
-    })?;
-    Ok(groups.into_iter().map(|group| group.sums.into()).collect())
+    Ok(audits)
 }
 
 /// When the first and the last of the ended runs were asked for.
 pub async fn span(conn: &mut Conn, viewer: &Viewer, past: &Past) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
-    let (first, last): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = sql!(conn, c => {
-        let mut query = QueryBuilder::new("select min(created_at), max(created_at) from ended_run as listed where ");
-        push_past!(query, viewer, past);
-        query.build_query_as().fetch_one(c).await
-    })?;
+    let mut ends = [None; 2];
+    for (end, direction) in ends.iter_mut().zip(["asc", "desc"]) {
+        *end = sql!(conn, c => {
+            let mut query = QueryBuilder::new("select created_at from ended_run as listed where ");
+            push_past!(query, viewer, past);
+            query.push(" order by created_at ").push(direction).push(" limit 1");
+            query.build_query_scalar::<DateTime<Utc>>().fetch_optional(c).await
+        })?;
+    }
+    let [first, last] = ends;
     Ok(first.zip(last))
 }
 

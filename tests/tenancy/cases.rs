@@ -415,5 +415,9 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("UploadFilesInput.files", "bytes that came with the same request"),
     ("RunFilter.agent", "out of the server's catalogue, the same for everybody"),
     ("RunFilter.model", "out of the server's catalogue, the same for everybody"),
+    ("RunFilter.createdBefore", "a time"),
+    ("RunFilter.createdFrom", "a time"),
+    ("User.usage(since)", "a time"),
+    ("User.usage(until)", "a time"),
     ("RunHistory.auditBy(timeZone)", "out of the world's catalogue, the same for everybody"),
 ];
