@@ -5,30 +5,18 @@
 //! the time from exec to the first answer of `/healthz`, the memory then, and p50 and p95 of each kind of page. It judges
 //! nothing: figures depend on the machine.
 
-use std::{
-    env, fs,
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+mod server;
+
+use std::{env, time::Instant};
 
 use futures_util::{StreamExt, stream};
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use self::server::{ask, memory, start_server};
+
 const PROJECTS: usize = 10_000;
 const PAGES: usize = 300;
-
-/// The server; it ends with the bench.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -65,26 +53,6 @@ async fn bench() {
     }
 }
 
-async fn start_server(binary: &str, folder: &Path, http: &Client) -> (Server, String, Duration) {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-    let base = format!("http://127.0.0.1:{port}");
-    let begun = Instant::now();
-    let child = Command::new(binary)
-        .args(["serve", "--dev", "--listen", &format!("127.0.0.1:{port}")])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let server = Server(child);
-    while begun.elapsed() < Duration::from_secs(20) {
-        if http.get(format!("{base}/healthz")).send().await.is_ok_and(|response| response.status() == 200) {
-            return (server, base, begun.elapsed());
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("no answer in time");
-}
-
 async fn pages(http: &Client, base: &str) {
     for (what, selection, arguments) in [
         ("by change, with totalCount", "totalCount", json!({})),
@@ -115,17 +83,4 @@ async fn pages(http: &Client, base: &str) {
         times.sort_unstable();
         println!("{what}: p50 {:?}, p95 {:?}", times[PAGES / 2], times[PAGES * 95 / 100]);
     }
-}
-
-async fn ask(http: &Client, base: &str, query: &str, variables: Value) -> Value {
-    let request = http.post(format!("{base}/graphql")).json(&json!({ "query": query, "variables": variables }));
-    let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-    assert!(answer.get("errors").is_none(), "{answer:#}");
-    answer["data"].take()
-}
-
-fn memory(server: &Server) -> String {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS is not told here");
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,6 +8,7 @@ mod command_line;
 mod files;
 mod first_run;
 mod graphiql;
+mod history;
 mod licences;
 mod parity;
 mod product_audit;

@@ -9,6 +9,7 @@ mod directory;
 mod event;
 mod file;
 mod fixture;
+mod history;
 mod idempotency;
 mod lease;
 mod migration;

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod activity;
 pub mod file;
+pub mod history;
 mod idempotency;
 pub mod project;
 pub mod run;

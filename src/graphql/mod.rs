@@ -13,6 +13,7 @@ pub mod container;
 mod content;
 pub mod event;
 pub mod file;
+pub mod history;
 pub mod input;
 pub mod interface;
 pub mod limits;

@@ -7,6 +7,7 @@ use super::{
     artifact,
     connection::Connection,
     file::{FileEntry, files},
+    history::RunHistory,
     loader::{ActiveSession, Storage},
     object::{Obj, Rows},
     paging, run,
@@ -68,8 +69,13 @@ impl Project {
         #[graphql(desc = "In this order; newest first when nothing is said.")] order_by: Option<RunOrder>,
     ) -> Result<Connection<Run>> {
         let args = PageArgs { first, after, last, before };
-        let sort = (filter_by.unwrap_or_default(), order_by.unwrap_or_default());
+        let sort = (filter_by.unwrap_or_default().checked()?, order_by.unwrap_or_default());
         run::runs(ctx, RunsOf::Project(self.id), sort, &args).await
+    }
+
+    /// Its runs that have ended, and what they add up to.
+    async fn history(&self, #[graphql(desc = "Only these.")] filter_by: Option<RunFilter>) -> Result<Obj<RunHistory>> {
+        Ok(Obj(RunHistory::new(self.id, filter_by)?))
     }
 
     /// The deliverables of all its runs, oldest first.

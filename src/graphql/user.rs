@@ -1,12 +1,14 @@
 //! A user's edges.
 
 use async_graphql::{ComplexObject, Context, Result};
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
-use super::{access::Access, connection::Connection, paging};
+use super::{access::Access, connection::Connection, history::UsageReport, object::Obj, paging};
 use crate::{
     model::{
         page::{Key, ListId, MAX_SIZE, PageArgs, PageRequest},
+        run::RunFilter,
         scope::Viewer,
         session::WorkspaceSession,
         user::User,
@@ -27,6 +29,16 @@ impl User {
     ) -> Result<Connection<WorkspaceSession>> {
         let filter = SessionFilter { project_id: None, active_only };
         sessions(ctx, filter, &PageArgs::forward(first, after)).await
+    }
+
+    /// What the user's runs consumed, over all projects: those that were asked for in this time and have ended.
+    async fn usage(
+        &self,
+        #[graphql(desc = "Asked for at this time or later.")] since: Option<DateTime<Utc>>,
+        #[graphql(desc = "Asked for before this time.")] until: Option<DateTime<Utc>>,
+    ) -> Obj<UsageReport> {
+        let filter = RunFilter { created_from: since, created_before: until, ..RunFilter::default() };
+        Obj(UsageReport::new(filter))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod activity;
 pub mod artifact;
 pub mod event;
 pub mod file;
+pub mod history;
 pub mod id;
 pub mod page;
 pub mod project;

@@ -221,6 +221,40 @@ pub enum IfBusy {
 pub struct RunFilter {
     /// Stands at one of these.
     pub status: Option<Vec<RunStatus>>,
+    /// The prompt or the answer contains this text, of at most 1,000 characters; case does not matter, in any script.
+    pub text: Option<String>,
+    /// Was given this model.
+    pub model: Option<String>,
+    /// Is executed by this agent.
+    pub agent: Option<String>,
+    /// Was asked for at this time or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Was asked for before this time.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Repeats this run.
+    pub rerun_of: Option<RunId>,
+}
+
+/// The longest text that is looked for, in characters.
+const MAX_NEEDLE: usize = 1_000;
+
+impl RunFilter {
+    /// The filter, if no more is looked for than both engines can look for.
+    pub fn checked(self) -> Result<Self> {
+        if self.text.as_ref().is_some_and(|text| text.chars().count() > MAX_NEEDLE) {
+            return Err(
+                Error::invalid(format!("At most {MAX_NEEDLE} characters are looked for.")).at(["filterBy", "text"])
+            );
+        }
+        Ok(self)
+    }
+
+    /// The same, of runs that have ended.
+    pub fn ended(self) -> Self {
+        let ended = [RunStatus::Cancelled, RunStatus::Completed, RunStatus::Failed];
+        let asked = |status: &RunStatus| self.status.as_ref().is_none_or(|asked| asked.contains(status));
+        Self { status: Some(ended.into_iter().filter(asked).collect()), ..self }
+    }
 }
 
 /// What runs can be sorted by.

@@ -87,7 +87,7 @@ pub fn key(artifact: &Artifact) -> Key {
 
 fn lists<'a>(viewer: &'a Viewer, of: &[ArtifactsOf]) -> Lists<'a> {
     let owners = of.iter().map(|of| (of.column(), of.id())).collect();
-    Lists { viewer, owners, columns: columns!(), from: joined!(), status: None }
+    Lists { viewer, owners, columns: columns!(), from: joined!() }
 }
 
 /// A page of artifacts, oldest first, for each of several owners.

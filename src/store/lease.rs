@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use sqlx::AssertSqlSafe;
 
-use super::{Conn, Tx, dialect, run::columns, sql};
+use super::{Conn, Tx, dialect, history, run::columns, sql};
 use crate::{
     clock,
     error::{Error, Kind, Result},
@@ -175,22 +175,32 @@ pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &Token
 pub async fn end(tx: &mut Tx, lease: &RunLease, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
     let answer = ending.answer.as_ref().map(|answer| answer.replace('\0', "\u{fffd}"));
-    Ok(sql!(tx, c => sqlx::query_scalar(
+    let last = sql!(tx, c => sqlx::query_scalar(
         "update run set status = $3, answer = $4, failure = $5, completed_at = $6, last_sequence = last_sequence + 1,
         lease_holder = null
         where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
         returning last_sequence")
         .bind(lease.run_id()).bind(lease.generation()).bind(ending.status).bind(answer).bind(failure)
-        .bind(ending.at).fetch_optional(c).await)?)
+        .bind(ending.at).fetch_optional(c).await)?;
+    recorded(tx, lease.run_id(), last).await
 }
 
 /// Ends a run that nobody has started; answers with its last sequence, or `None` if it is not queued any more.
 pub async fn end_queued(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
-    Ok(sql!(tx, c => sqlx::query_scalar(
+    let last = sql!(tx, c => sqlx::query_scalar(
         "update run set status = $3, failure = $4, completed_at = $5, last_sequence = last_sequence + 1
         where id = $1 and user_id = $2 and status = 'QUEUED' returning last_sequence")
-        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?)
+        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?;
+    recorded(tx, run, last).await
+}
+
+/// Writes a run into history, if it did end.
+async fn recorded(tx: &mut Tx, run: RunId, last: Option<i64>) -> Result<Option<i64>> {
+    if last.is_some() {
+        history::record(tx, run).await?;
+    }
+    Ok(last)
 }
 
 fn failure_json(ending: &Ending) -> Result<Option<String>> {

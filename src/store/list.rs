@@ -65,7 +65,7 @@ pub(super) fn push_page<DB, K, V>(
 }
 
 /// The most owners whose pages are read in one union. SQLite refuses a union of more than 500 selects.
-const OWNERS: usize = 100;
+pub(super) const OWNERS: usize = 100;
 
 /// The same list of each of several owners.
 pub(super) struct Lists<'a> {
@@ -77,8 +77,6 @@ pub(super) struct Lists<'a> {
     pub(super) columns: &'static str,
     /// The tables, joined.
     pub(super) from: &'static str,
-    /// Only rows that stand at one of these.
-    pub(super) status: Option<Vec<RunStatus>>,
 }
 
 impl Lists<'_> {
@@ -88,14 +86,9 @@ impl Lists<'_> {
         DB: Database,
         UserId: for<'q> Encode<'q, DB> + Type<DB>,
         Uuid: for<'q> Encode<'q, DB> + Type<DB>,
-        RunStatus: for<'q> Encode<'q, DB> + Type<DB>,
     {
         query.push(self.from).push("where user_id = ").push_bind(self.viewer.user_id());
         query.push(" and ").push(column).push(" = ").push_bind(id);
-        if let Some(status) = &self.status {
-            query.push(" and ");
-            push_in(query, "status", each_once(status));
-        }
     }
 
     /// A page for each owner, by id, a hundred of them in one statement. Each page is read through an index from its own place,
@@ -151,7 +144,7 @@ impl Lists<'_> {
 /// A row of a union of many owners' pages, with the owner's place among them. The place is in the row because two owners
 /// may be of different kinds and have the same row on both their pages.
 #[derive(FromRow)]
-struct Placed<T> {
+pub(super) struct Placed<T> {
     place: i32,
     #[sqlx(flatten)]
     row: T,
@@ -159,7 +152,7 @@ struct Placed<T> {
 
 /// Sorts the rows of a union into a page for each of its `owners`. A union promises no order, so each page is sorted by id
 /// again, in the order in which it was to be read.
-fn split<K, T, Id: Ord>(
+pub(super) fn split<K, T, Id: Ord>(
     request: &PageRequest<K>,
     direction: OrderDirection,
     rows: Vec<Placed<T>>,

@@ -19,6 +19,7 @@ pub mod directory;
 pub mod event;
 pub mod file;
 mod gather;
+pub mod history;
 pub mod idempotency;
 pub mod lease;
 mod list;
@@ -163,10 +164,13 @@ impl Store {
 
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
-        match location {
+        let store = match location {
             Location::Sqlite(path) => Self::open_sqlite(path).await,
             Location::Postgres(url) => Self::open_postgres(url, transaction::LIMIT).await,
-        }
+        }?;
+        // What SQL alone cannot bring up to date. Each step is a unit, so one that is interrupted goes on from there.
+        while store.write(|tx| history::catch_up(tx).boxed()).await? {}
+        Ok(store)
     }
 
     /// Opens a database of PostgreSQL that is given up after `limit`: for stories of silence, which would be long ones.

@@ -24,7 +24,7 @@ fn listing(filter: RunFilter, direction: OrderDirection) -> RunListing {
 }
 
 fn standing(status: &[RunStatus]) -> RunFilter {
-    RunFilter { status: Some(status.to_vec()) }
+    RunFilter { status: Some(status.to_vec()), ..RunFilter::default() }
 }
 
 async fn ids(store: &Store, viewer: &Viewer, of: &[RunsOf], listing: &RunListing) -> Vec<Vec<RunId>> {

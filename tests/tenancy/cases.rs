@@ -146,6 +146,37 @@ pub const CASES: &[Case] = &[
     Case {
         variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
         ..query(
+            "RunFilter.text",
+            Named::Text,
+            r#""totalCount":0"#,
+            "query($project: ID!, $v: String!) { project(id: $project) { runs(filterBy: { text: $v }) {
+                totalCount nodes { prompt } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
+        ..query(
+            "RunFilter.rerunOf",
+            Named::Run,
+            r#""runCount":0"#,
+            "query($project: ID!, $v: ID!) { project(id: $project) { runs(filterBy: { rerunOf: $v }) { totalCount }
+                history(filterBy: { rerunOf: $v }) { audit { runCount inputTokens } auditBy(dimension: DAY) { key }
+                    runs { totalCount nodes { prompt } } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.hers.project }),
+        ..query(
+            "RunFilter.rerunOf",
+            Named::Run,
+            r#""project":null"#,
+            "query($project: ID!, $v: ID!) { project(id: $project) {
+                history(filterBy: { rerunOf: $v }) { audit { runCount } } } }",
+        )
+    },
+    Case {
+        variables: |ground, value| json!({ "v": value, "project": ground.his.project }),
+        ..query(
             "Project.file(path)",
             Named::Path,
             r#""file":null"#,
@@ -192,6 +223,17 @@ pub const CASES: &[Case] = &[
         "Project.runs(before)",
         "Project.runs",
         "query($project: ID!, $v: String!) { project(id: $project) { runs(last: 5, before: $v) { nodes { prompt } } } }",
+    ),
+    cursor(
+        "RunHistory.runs(after)",
+        "RunHistory.runs",
+        "query($project: ID!, $v: String!) { project(id: $project) { history { runs(after: $v) { nodes { prompt } } } } }",
+    ),
+    cursor(
+        "RunHistory.runs(before)",
+        "RunHistory.runs",
+        "query($project: ID!, $v: String!) { project(id: $project) {
+            history { runs(last: 5, before: $v) { nodes { prompt } } } } }",
     ),
     cursor(
         "Project.artifacts(after)",
@@ -507,4 +549,11 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("WriteFileInput.text", "any text"),
     ("WriteFileInput.mediaType", "any media type"),
     ("MoveFileInput.to", "a free path of the project that `projectId` names: only what is there already is looked up"),
+    ("RunFilter.agent", "out of the server's catalogue, the same for everybody"),
+    ("RunFilter.model", "out of the server's catalogue, the same for everybody"),
+    ("RunFilter.createdBefore", "a time"),
+    ("RunFilter.createdFrom", "a time"),
+    ("User.usage(since)", "a time"),
+    ("User.usage(until)", "a time"),
+    ("RunHistory.auditBy(timeZone)", "out of the world's catalogue, the same for everybody"),
 ];

@@ -273,7 +273,7 @@ async fn cursors(user: &User, things: &Things) -> Vec<(&'static str, String)> {
     let query = "query($project: ID!, $run: ID!, $session: ID!) {
         viewer { sessions(first: 1) { ...P } } projects(first: 1) { ...Q }
         project(id: $project) { sessions(first: 1) { ...P } runs(first: 1) { ...R } artifacts(first: 1) { ...A }
-            files(area: DRIVE, first: 1) { pageInfo { endCursor } } }
+            history { runs(first: 1) { ...R } } files(area: DRIVE, first: 1) { pageInfo { endCursor } } }
         node(id: $session) { ... on WorkspaceSession { runs(first: 1) { ...R } } }
         run(id: $run) { artifacts(first: 1) { ...A } reruns(first: 1) { ...R } } }
         fragment P on WorkspaceSessionConnection { pageInfo { endCursor } }
@@ -287,6 +287,7 @@ async fn cursors(user: &User, things: &Things) -> Vec<(&'static str, String)> {
         ("Query.projects", "/projects"),
         ("Project.sessions", "/project/sessions"),
         ("Project.runs", "/project/runs"),
+        ("RunHistory.runs", "/project/history/runs"),
         ("Project.artifacts", "/project/artifacts"),
         ("Project.files", "/project/files"),
         ("WorkspaceSession.runs", "/node/runs"),
