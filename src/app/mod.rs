@@ -1,11 +1,13 @@
 //! The use cases: authorise, one unit, change, append events, ring the bell. A file per noun.
 
 pub mod access;
+pub mod admin;
 pub mod file;
 mod idempotency;
 pub mod project;
 pub mod run;
 pub mod session;
+pub mod sweep;
 pub mod work;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@
 pub mod format;
 pub mod signature;
 pub mod stage;
+mod sweep;
 
 use std::{path::Path as FilePath, sync::Arc};
 
@@ -86,6 +87,8 @@ impl Files {
         }
         // Durable before its row is: a power cut after an acknowledged upload loses nothing.
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(Error::unavailable)?.with_fsync(true);
+        // What is swept leaves no empty folders behind.
+        let objects = objects.with_automatic_cleanup(true);
         Ok(Self { objects: Arc::new(objects), folder: FilePath::new(folder).into(), staging: staging.into() })
     }
 

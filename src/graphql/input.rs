@@ -1,5 +1,7 @@
 //! What mutations take and answer.
 
+pub mod end;
+
 use async_graphql::{InputObject, Object, SimpleObject};
 
 use super::{

@@ -5,6 +5,7 @@
 //! [`root::Engine`].
 
 mod access;
+pub mod admin;
 pub mod artifact;
 pub mod audience;
 pub mod connection;

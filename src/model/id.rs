@@ -152,6 +152,8 @@ ids! {
     VersionId = "version", "file version";
     /// Identifies an artifact.
     ArtifactId = "artifact", "artifact";
+    /// Identifies something that an admin did.
+    AdminActionId = "action", "admin action";
 }
 
 /// The id of any node, read from its text.

@@ -5,6 +5,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx,
     list::{OWNERS, Placed, Sorting, push_in, push_page, split},
+    project::stands,
     sql,
 };
 use crate::{
@@ -43,7 +44,7 @@ pub async fn insert(tx: &mut Tx, lease: &RunLease, artifact: &Artifact) -> Resul
 /// Of these artifacts the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[ArtifactId]) -> Result<Vec<Artifact>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where user_id = "));
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where ", stands!("artifact.project_id"), " and user_id = "));
         query.push_bind(viewer.user_id()).push(" and ");
         push_in(&mut query, "artifact.id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
@@ -99,7 +100,7 @@ pub async fn pages(
             for (place, of) in of.iter().enumerate() {
                 query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
                 query.push(place).push(" as place, listed.* from (");
-                query.push(concat!("select ", columns!(), joined!(), "where user_id = "));
+                query.push(concat!("select ", columns!(), joined!(), "where ", stands!("artifact.project_id"), " and user_id = "));
                 query.push_bind(viewer.user_id()).push(" and ").push(of.column()).push(" = ").push_bind(of.id());
                 query.push(") as listed where true");
                 push_page(&mut query, Sorting::by_id(OrderDirection::Asc), request, |key| (String::new(), key.id));
@@ -120,8 +121,8 @@ pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[ArtifactsOf]) -> Res
             let mut query = QueryBuilder::new("select count from (");
             for (place, of) in of.iter().enumerate() {
                 query.push(if place == 0 { "select " } else { " union all select " });
-                query.push(place).push(" as place, count(*) as count from artifact join run on run.id = run_id");
-                query.push(" where user_id = ").push_bind(viewer.user_id());
+                query.push(place).push(" as place, count(*) as count from artifact join run on run.id = run_id where ");
+                query.push(concat!(stands!("artifact.project_id"), " and user_id = ")).push_bind(viewer.user_id());
                 query.push(" and ").push(of.column()).push(" = ").push_bind(of.id());
             }
             query.push(") as counts order by place");

@@ -12,6 +12,7 @@
 //!
 //! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
 
+pub mod admin;
 pub mod artifact;
 pub mod dialect;
 pub mod event;
@@ -25,6 +26,7 @@ pub mod project;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod sweep;
 pub mod token;
 pub mod turn;
 mod unit;
