@@ -41,7 +41,7 @@ async fn open(store: &Store, scope: ProjectScope) -> SessionId {
 async fn let_expire(store: &Store, desk: &Desk) -> WorkspaceSession {
     let (viewer, id) = (desk.viewer, desk.session.id);
     let ended = unit!(store, [] tx => {
-        session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await
+        session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await
     });
     assert!(ended.expect("an answer"));
     let over = session_in(&desk.scope, -1);
@@ -92,7 +92,7 @@ on_both! {
 
         let viewer = desk.viewer;
         let revoked = unit!(store, [over] tx => {
-            session::end(tx, &viewer, over.id, SessionEndReason::RevokedByUser, clock::now()).await
+            session::end(tx, viewer.user_id(), over.id, SessionEndReason::RevokedByUser, clock::now()).await
         });
         assert!(!revoked.expect("an answer"), "what has expired is not revoked any more");
         let scope = desk.scope;
@@ -107,7 +107,7 @@ on_both! {
         let desk = Desk::of(&store, "ada").await;
         let (viewer, id, now) = (desk.viewer, desk.session.id, clock::now());
         for done in [true, false] {
-            let ended = unit!(store, [] tx => session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, now).await);
+            let ended = unit!(store, [] tx => session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, now).await);
             assert_eq!(ended.expect("an answer"), done);
         }
         let read = session::by_ids(&mut reading(&store).await, &viewer, &[id]).await.expect("a read").remove(0);
@@ -152,7 +152,7 @@ on_both! {
             let start = unit_of_start(&store, scope);
             let end = async {
                 unit!(store, [] tx => {
-                    session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await?;
+                    session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await?;
                     run::unfinished_of_session(tx, viewer.user_id(), id).await
                 })
                 .expect("the session ends")
@@ -176,7 +176,7 @@ on_both! {
         let viewer = desk.viewer;
         for _ in 0..7 {
             let id = open(&store, desk.scope).await;
-            unit!(store, [] tx => session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await)
+            unit!(store, [] tx => session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await)
                 .expect("an answer");
         }
         for project_id in [None, Some(desk.project.id)] {

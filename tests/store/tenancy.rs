@@ -97,7 +97,7 @@ on_both! {
             assert_eq!(project::next_run_number(tx, &scope).await?, None);
             assert_eq!(session::active(tx, &scope).await?, None);
             assert_eq!(session::expire_of(tx, &scope, clock::now() + chrono::Duration::days(9)).await?, None);
-            assert!(!session::end(tx, &eve, desk.session.id, SessionEndReason::RevokedByUser, clock::now()).await?);
+            assert!(!session::end(tx, eve.user_id(), desk.session.id, SessionEndReason::RevokedByUser, clock::now()).await?);
             assert!(run::unfinished(tx, &scope).await?.is_empty());
             assert!(run::answered_before(tx, &scope, &asking, 10).await?.is_empty());
             assert_eq!(file::at(tx, &scope, FileArea::Drive, "a.md").await?, None);
