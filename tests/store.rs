@@ -2,6 +2,7 @@
 //!
 //! A file per noun, and some for what goes across them: the writer, tenancy, migrations, and how queries are planned.
 
+mod admin;
 mod append;
 mod artifact;
 mod event;
@@ -13,6 +14,7 @@ mod migration;
 mod project;
 mod run;
 mod session;
+mod sweep;
 mod tenancy;
 mod user;
 mod writer;

@@ -101,10 +101,17 @@ async fn ask_for_what_is_deleted(ground: Ground) {
     let mut faults = Vec::new();
     for case in CASES.iter().filter(|case| !matches!(case.value, Named::Cursor(_))) {
         for way in case.ways {
-            for (what, deleted, invented) in ground.values(case.value).into_iter().filter(|(what, ..)| *what != "user") {
+            for (what, deleted, invented) in ground.values(case.value).into_iter().filter(|(what, ..)| *what != "user")
+            {
                 let place = format!("{} with a deleted {what}, by {way:?}", case.covers);
                 let to_deleted = answer(&ground, case, *way, &deleted).await;
+                if case.makes {
+                    ground.settled().await;
+                }
                 let to_invented = answer(&ground, case, *way, &invented).await;
+                if case.makes {
+                    ground.settled().await;
+                }
                 if to_deleted != to_invented || !to_deleted.contains(case.says) {
                     faults.push(format!("{place}: {to_deleted} and {to_invented}"));
                 }

@@ -2,7 +2,7 @@
 
 mod death;
 mod outage;
-mod process;
+pub mod process;
 mod several;
 mod takeover;
 

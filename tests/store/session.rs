@@ -114,6 +114,25 @@ on_both! {
         assert_eq!((read.ended_at, read.end_reason), (Some(now), Some(SessionEndReason::RevokedByUser)));
     }
 
+    async fn a_logout_ends_what_is_active_and_nothing_else(store: Store) {
+        let (desk, other) = (Desk::of(&store, "ada").await, Desk::of(&store, "eve").await);
+        let late = Desk::another(&store, &desk.viewer).await;
+        let over = let_expire(&store, &late).await;
+        let (viewer, now) = (desk.viewer, clock::now());
+        for expected in [vec![desk.session.id], vec![]] {
+            let ended = unit!(store, [] tx => session::end_all(tx, &viewer, now).await);
+            assert_eq!(ended.expect("an answer"), expected);
+        }
+        let mut conn = reading(&store).await;
+        let read = session::by_ids(&mut conn, &viewer, &[desk.session.id]).await.expect("a read").remove(0);
+        assert_eq!((read.ended_at, read.end_reason), (Some(now), Some(SessionEndReason::Logout)));
+        assert_eq!(read.expires_at, desk.session.expires_at);
+        let read = session::by_ids(&mut conn, &viewer, &[over.id]).await.expect("a read").remove(0);
+        assert_eq!(read.end_reason, Some(SessionEndReason::TtlExpired));
+        drop(conn);
+        assert_eq!(active(&store, &other.scope).await, Some(other.session.clone()));
+    }
+
     async fn sweepers_expire_each_session_once(store: Store) {
         let mut expected = Vec::new();
         let desk = Desk::of(&store, "ada").await;

@@ -94,7 +94,8 @@ impl Ground {
         let query = "query($run: ID!) { run(id: $run) { project { id } } }";
         let other = ground.alice.ask(query, json!({ "run": ground.running })).await;
         for project in [ground.hers.project.clone(), id(&other["run"]["project"])] {
-            let deleted = ground.alice.mutate("deleteProject", json!({ "projectId": project }), "deletedProjectId").await;
+            let deleted =
+                ground.alice.mutate("deleteProject", json!({ "projectId": project }), "deletedProjectId").await;
             assert_eq!(deleted["deletedProjectId"], project, "{deleted:#}");
         }
         ground

@@ -19,14 +19,14 @@ use workroom::{
 use crate::world::{PATIENCE, User, settings_in};
 
 /// `workroom serve`. Killed when dropped.
-pub(super) struct Process {
+pub struct Process {
     child: Child,
-    pub(super) base: String,
+    pub base: String,
 }
 
 impl Process {
     /// Starts it on a data folder and waits until it is ready.
-    pub(super) async fn serve(data: &Path) -> Self {
+    pub async fn serve(data: &Path) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
         let child = Command::new(env!("CARGO_BIN_EXE_workroom"))
             .args(["serve", "--log", "warn", "--listen", &address.to_string(), "--data"])
@@ -48,12 +48,12 @@ impl Process {
     }
 
     /// Ends it as the loss of its machine would.
-    pub(super) async fn kill(mut self) {
+    pub async fn kill(mut self) {
         self.child.kill().await.expect("the process ends");
     }
 
     /// Asks it to stop and waits until it has, at most ten seconds.
-    pub(super) async fn terminate(mut self) -> ExitStatus {
+    pub async fn terminate(mut self) -> ExitStatus {
         let id = self.child.id().expect("the process runs").to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill can be started");
         assert!(told.success());
@@ -65,7 +65,7 @@ impl Process {
 }
 
 /// A user of the database in this folder, at the server of this address.
-pub(super) async fn user(data: &Path, base: &str) -> User {
+pub async fn user(data: &Path, base: &str) -> User {
     let store = open_store(&settings_in(data)).await.expect("the database opens");
     let new = NewToken { user_name: "amy".into(), admin: false, expires_in: None };
     let (token, secret) = create_token(&store, new).await.expect("a token");

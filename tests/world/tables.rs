@@ -43,7 +43,8 @@ impl Beside {
         .expect("a change");
     }
 
-    async fn tables(&mut self) -> Tables {
+    /// All tables, whole.
+    pub async fn tables(&mut self) -> Tables {
         let mut tables = Tables::new();
         match self {
             Self::Sqlite(conn) => {
