@@ -9,7 +9,7 @@ use super::{delete, deleted};
 use crate::world::{
     World,
     crew::{Gate, Scripted, calls, says},
-    engine::on_engines,
+    engine::{Engine, on_engines},
     id,
     live::FOLLOW,
     runs::started,
@@ -110,7 +110,10 @@ on_engines! {
         let amy = world.user("amy").await;
         for _ in 0..5 {
             let project = amy.project("Race").await;
-            let starts = futures_util::future::join_all((0..6).map(|_| amy.start(&project, json!({}))));
+            // What a run leads to may be gone when the answer asks for it, so nothing but the run is asked for.
+            let input = json!({ "projectId": project, "prompt": "Go." });
+            let starts = (0..6).map(|_| amy.mutate("startRun", input.clone(), "run { id }"));
+            let starts = futures_util::future::join_all(starts);
             let (payloads, ()) = tokio::join!(starts, deleted(&amy, &project));
             for payload in &payloads {
                 assert!(payload["userErrors"] == json!([]) || payload["userErrors"][0]["code"] == "NOT_FOUND", "{payload:#}");
@@ -125,6 +128,39 @@ on_engines! {
         tokio::time::timeout(crate::world::PATIENCE, swept).await.expect("all of it goes");
         world.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hears_no_bell_tells_its_followers_and_stops_its_agent_too() {
+    let Some(engine) = Engine::postgres().await else { return };
+    let gate = Gate::closed();
+    let works = engine
+        .world(|settings, crew| {
+            crew.models = vec![gate_or_quick()];
+            crew.tools = vec![gate.clone()];
+            settings.max_runs = 1;
+        })
+        .await;
+    let amy = works.user("amy").await;
+    let (project, other) = (amy.project("Going").await, amy.project("Staying").await);
+    let running = started(&amy.start(&project, json!({})).await);
+    gate.until_begun(1).await;
+    let deletes = engine.world(|_, crew| crew.models = vec![gate_or_quick()]).await;
+    let mut stream = amy.follow(&running, None).await;
+    stream.next().await.expect("the past");
+    let asked = Instant::now();
+    deleted(&amy.at(&deletes), &project).await;
+    let mut last = Value::Null;
+    while let Some(answer) = stream.next().await {
+        last = answer;
+    }
+    assert_eq!(last["errors"][0]["extensions"]["code"], "NOT_FOUND", "{last:#}");
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    deletes.stop().await;
+    let waiting = started(&amy.start(&other, json!({ "prompt": "Something quick." })).await);
+    assert_eq!(amy.ended(&waiting).await["status"], "COMPLETED", "the place is free");
+    works.stop().await;
+    engine.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
