@@ -2,6 +2,7 @@
 //!
 //! A file per noun, and some for what goes across them: the writer, tenancy, migrations, and how queries are planned.
 
+mod activity;
 mod admin;
 mod append;
 mod artifact;

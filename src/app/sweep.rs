@@ -12,10 +12,7 @@ use crate::{
     clock,
     error::Result,
     model::scope::Sweep,
-    store::{
-        self,
-        sweep::{self, Deleting},
-    },
+    store::sweep::{self, Deleting},
 };
 
 /// Projects that are looked at in one round.
@@ -53,6 +50,6 @@ pub async fn step(app: &App, sweep: Sweep, project: Deleting, quiet: Duration) -
     if !is_quiet {
         return Ok(Left::Wait);
     }
-    app.store.write(move |tx| async move { store::sweep::last_row(tx, &sweep, project.id).await }.boxed()).await?;
-    Ok(Left::Nothing)
+    let last = app.store.write(move |tx| async move { sweep::last_rows(tx, &sweep, project.id, ROWS).await }.boxed());
+    Ok(if last.await? { Left::Nothing } else { Left::More })
 }

@@ -158,13 +158,15 @@ pub async fn page(
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Rows at the most.
-    pub rows: i64,
+    pub rows: usize,
     /// Characters of JSON; the first row is read however large it is.
-    pub bytes: i64,
+    pub bytes: usize,
 }
 
 /// The events after a sequence, oldest first, as many as the span allows.
 pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, span: Span) -> Result<Vec<Event>> {
+    let rows = i64::try_from(span.rows).map_err(Error::internal)?;
+    let bytes = i64::try_from(span.bytes).map_err(Error::internal)?;
     let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(concat!(
         "select run_id, sequence, at, kind, body from (
             select run_id, sequence, at, kind, body, length(body) as size, sum(length(body)) over (order by sequence) as total
@@ -176,7 +178,7 @@ pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, spa
             ) as next
         ) as measured
         where total - size < $5 order by sequence"))
-        .bind(run).bind(after).bind(viewer.user_id()).bind(span.rows).bind(span.bytes).fetch_all(c).await)?;
+        .bind(run).bind(after).bind(viewer.user_id()).bind(rows).bind(bytes).fetch_all(c).await)?;
     rows.into_iter().map(Event::try_from).collect()
 }
 

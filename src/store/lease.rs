@@ -60,7 +60,7 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
                 select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > $1)
             and not exists (
                 select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
-                and older.status in ('QUEUED', 'RUNNING') and older.number < queued.number)
+                and older.status in ('QUEUED', 'RUNNING') and older.number + 0 < queued.number)
             order by queued.id limit 1{})
         returning id, user_id, project_id, lease_generation",
         dialect::skip_locked(tx)

@@ -12,6 +12,7 @@
 //!
 //! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
 
+pub mod activity;
 pub mod admin;
 pub mod artifact;
 pub mod dialect;
@@ -49,6 +50,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use tokio::sync::watch;
 
 use crate::error::{Error, Kind, Result};
 
@@ -90,7 +93,10 @@ impl FromStr for Location {
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Engine);
+pub struct Store {
+    engine: Engine,
+    committed: watch::Sender<()>,
+}
 
 #[derive(Clone)]
 enum Engine {
@@ -148,6 +154,10 @@ macro_rules! sql {
 pub(crate) use sql;
 
 impl Store {
+    fn over(engine: Engine) -> Self {
+        Self { engine, committed: watch::Sender::new(()) }
+    }
+
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
         match location {
@@ -184,7 +194,7 @@ impl Store {
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
         let writer = writer::Writer::start(writing.acquire().await?);
-        Ok(Self(Engine::Sqlite { readers, writer }))
+        Ok(Self::over(Engine::Sqlite { readers, writer }))
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -194,12 +204,12 @@ impl Store {
         let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT).connect_with(options).await?;
         migrate::postgres(&pool).await?;
         let gatherer = gather::Gatherer::start(pool.clone());
-        Ok(Self(Engine::Postgres { pool, gatherer }))
+        Ok(Self::over(Engine::Postgres { pool, gatherer }))
     }
 
     /// Lends a connection for reading.
     pub async fn read(&self) -> Result<Conn> {
-        Ok(match &self.0 {
+        Ok(match &self.engine {
             Engine::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
             Engine::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
@@ -214,21 +224,28 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
     {
-        match &self.0 {
-            Engine::Sqlite { writer, .. } => writer.write(unit).await,
+        let done = match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.write(unit).await?,
             Engine::Postgres { pool, .. } => {
                 let pool = pool.clone();
                 let done = tokio::spawn(async move { unit::on_postgres(&pool, unit).await }).await;
-                done.map_err(Error::internal)?
+                done.map_err(Error::internal)??
             }
-        }
+        };
+        self.committed.send_replace(());
+        Ok(done)
+    }
+
+    /// Hears that this process has committed units; those of other processes are not heard.
+    pub fn committed(&self) -> watch::Receiver<()> {
+        self.committed.subscribe()
     }
 
     /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and
     /// then nothing was written. As with [`Store::write`], it is done even if the caller stops waiting, and after
     /// [`Kind::Unavailable`] it is not known whether it was.
     pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite { writer, .. } => {
                 let append = Arc::new(append);
                 writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
@@ -246,7 +263,7 @@ impl Store {
 
     /// Lets what is under way finish and closes all connections.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite { readers, writer } => {
                 // The writer goes last: the last connection to leave writes the log into the file.
                 readers.close().await;
@@ -261,7 +278,7 @@ impl Store {
 
     /// The engine's name, for logs and `doctor`.
     pub fn engine(&self) -> &'static str {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite { .. } => "SQLite",
             Engine::Postgres { .. } => "PostgreSQL",
         }

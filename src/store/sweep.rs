@@ -45,6 +45,9 @@ const ON_PROJECTS: &[Hanging] = &[
     hanging("idempotency_key", "user_id, operation, key", "subject_id"),
 ];
 
+/// What goes only with the project's own row: it tells watchers, in all processes, that the project is deleted.
+const LAST: Hanging = hanging("activity", "tx, id", "project_id");
+
 /// Runs whose rows are looked for at once.
 const RUNS: i64 = 50;
 
@@ -64,7 +67,8 @@ pub async fn due(conn: &mut Conn, _: &Sweep, most: i64) -> Result<Vec<Deleting>>
         .bind(most).fetch_all(c).await)?)
 }
 
-/// Deletes rows of a project that is being deleted, at most so many; answers with how many. None means that only its own is left.
+/// Deletes rows of a project that is being deleted, at most so many; answers with how many. None means that only the last are
+/// left.
 pub async fn rows(tx: &mut Tx, _: &Sweep, project: ProjectId, most: i64) -> Result<i64> {
     if !hold(tx, project).await? {
         return Ok(0);
@@ -87,11 +91,15 @@ pub async fn rows(tx: &mut Tx, _: &Sweep, project: ProjectId, most: i64) -> Resu
     Ok(most - left)
 }
 
-/// Deletes the project's own row, the last of all.
-pub async fn last_row(tx: &mut Tx, _: &Sweep, project: ProjectId) -> Result<()> {
-    sql!(tx, c => sqlx::query("delete from project where id = $1 and deleting_at is not null")
-        .bind(project).execute(c).await.map(|_| ()))?;
-    Ok(())
+/// Deletes the last rows, at most so many; the project's own is the very last. Says whether that is gone.
+pub async fn last_rows(tx: &mut Tx, _: &Sweep, project: ProjectId, most: i64) -> Result<bool> {
+    if hold(tx, project).await? {
+        if delete(tx, &LAST, &[project.0], most).await? == most {
+            return Ok(false);
+        }
+        sql!(tx, c => sqlx::query("delete from project where id = $1").bind(project).execute(c).await.map(|_| ()))?;
+    }
+    Ok(true)
 }
 
 /// Holds the project's row until the unit ends, so that two who sweep it do so one after the other; says whether it is there.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
     app::{
-        session,
+        activity, session,
         sweep::{self, Left},
     },
     clock,
@@ -26,8 +26,12 @@ use crate::{
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// How often cancellations are looked for while runs are executed: they reach a tool within a second.
 const CANCELLATIONS: Duration = Duration::from_millis(400);
+const _: () =
+    assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
+/// How often old changes are forgotten.
+const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions and deleted projects are looked at.
 const REAP: Duration = Duration::from_secs(5);
 /// How many leases long a deleted project's own row stays. No request that was under way takes so long, and no worker holds on
@@ -206,6 +210,15 @@ pub(super) async fn sweep(shop: Shop) {
         }
         if pause(&shop, Some(&mut bell), REAP.min(shop.setup.crew.lease)).await {
             return;
+        }
+    }
+}
+
+/// Forgets old changes, which nobody will be told any more.
+pub(super) async fn forget(shop: Shop) {
+    while !pause(&shop, None, FORGET).await {
+        if let Err(error) = activity::trim(&shop.app, Sweep::new()).await {
+            tracing::warn!(?error, "old changes cannot be forgotten just now");
         }
     }
 }

@@ -113,6 +113,7 @@ impl Worker {
         chores.spawn(chores::watch(shop.clone()));
         chores.spawn(chores::reap(shop.clone()));
         chores.spawn(chores::sweep(shop.clone()));
+        chores.spawn(chores::forget(shop.clone()));
         Self { shop, chores }
     }
 
