@@ -230,7 +230,7 @@ pub async fn to_stop(conn: &mut Conn, _: &Sweep) -> Result<Vec<RunId>> {
 }
 
 /// Of these leases the ones that are not held any more.
-pub async fn lost_among(conn: &mut Conn, leases: &[RunLease]) -> Result<Vec<RunId>> {
+pub async fn lost_among(conn: &mut Conn, leases: &[RunLease]) -> Result<Vec<RunLease>> {
     let held: Vec<(RunId, i64)> = sql!(conn, c => {
         let mut query = QueryBuilder::new(
             "select id, lease_generation from run where status = 'RUNNING' and lease_holder is not null and ");
@@ -238,5 +238,5 @@ pub async fn lost_among(conn: &mut Conn, leases: &[RunLease]) -> Result<Vec<RunI
         query.build_query_as().fetch_all(c).await
     })?;
     let is_lost = |lease: &&RunLease| !held.contains(&(lease.run_id(), lease.generation()));
-    Ok(leases.iter().filter(is_lost).map(RunLease::run_id).collect())
+    Ok(leases.iter().filter(is_lost).copied().collect())
 }

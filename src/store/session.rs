@@ -60,9 +60,8 @@ pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId])
 /// Of these sessions the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[SessionId]) -> Result<Vec<WorkspaceSession>> {
     let rows = sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where ", stands!("project_id"),
-            " and user_id = "));
-        query.push_bind(viewer.user_id()).push(" and ");
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where user_id = "));
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
     })?;
@@ -85,8 +84,8 @@ pub struct SessionFilter {
 
 macro_rules! push_filter {
     ($query:ident, $viewer:ident, $filter:ident) => {
-        $query.push(concat!(" from session where ", stands!("project_id"), " and user_id = "));
-        $query.push_bind($viewer.user_id());
+        $query.push(" from session where user_id = ").push_bind($viewer.user_id());
+        $query.push(concat!(" and ", stands!("project_id")));
         if let Some(project_id) = $filter.project_id {
             $query.push(" and project_id = ").push_bind(project_id);
         }

@@ -3,7 +3,8 @@
 //! A status change and its event are one transaction, so the functions here take the unit in which they work; only [`commit`]
 //! is given an append that is a whole by itself, and leaves it to the store with which others it is committed. The run's row,
 //! moved on by compare-and-set on status and lease, is the order. With a lease its holder appends; without one only the
-//! ways out of `QUEUED` and of an abandoned lease are open, and the end that comes with the deletion of the project. Whoever commits rings the run's bell afterwards.
+//! ways out of `QUEUED` and of an abandoned lease are open, and the end that comes with the deletion of the project. Whoever
+//! commits rings the run's bell afterwards.
 
 use chrono::{DateTime, Utc};
 

@@ -124,15 +124,18 @@ pub(super) async fn pass_on_cancellations(shop: Shop) {
             Ok((cancelled, lost)) => {
                 let held = shop.held();
                 cancelled.iter().filter_map(|run| held.get(run)).for_each(|held| held.cancelled.cancel());
-                lost.iter().filter_map(|run| held.get(run)).for_each(|held| held.stopped.cancel());
+                // The run may be here again, with another lease.
+                let still =
+                    lost.iter().filter_map(|lease| held.get(&lease.run_id()).filter(|held| held.lease == *lease));
+                still.for_each(|held| held.stopped.cancel());
             }
             Err(error) => tracing::warn!(?error, "cancellations cannot be looked for just now"),
         }
     }
 }
 
-/// The runs that are to end, and those of which the lease is lost: their project was deleted, or another worker has them.
-async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<RunId>)> {
+/// The runs that are to end, and the leases that are lost: the project was deleted, or another worker has the run.
+async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<RunLease>)> {
     let mut conn = shop.app.store.read().await?;
     Ok((lease::to_stop(&mut conn, &Sweep::new()).await?, lease::lost_among(&mut conn, leases).await?))
 }

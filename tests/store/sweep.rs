@@ -122,7 +122,7 @@ on_both! {
             let ended = unit!(store, [ending] tx => lease::end_running(tx, owner, run.run_id(), &ending).await);
             assert_eq!(ended.expect("an answer"), last);
         }
-        assert_eq!(lost().await, [run.run_id()]);
+        assert_eq!(lost().await, [run]);
         let renewed = unit!(store, [] tx => lease::renew(tx, &run).await);
         assert!(!renewed.expect("an answer"), "its holder can do nothing with it");
         let moved = unit!(store, [] tx => lease::advance(tx, &run, 1).await);

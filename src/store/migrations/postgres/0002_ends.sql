@@ -14,9 +14,9 @@ create table admin_action (
 
 -- Nearly always empty: every read asks it whether a row's project is being deleted.
 create index project_deleting on project (deleting_at, id) where deleting_at is not null;
-create index session_open on session (id) where ended_at is null;
 
--- By these a row that goes finds out fast that nothing names it any more.
-create index session_by_project_alone on session (project_id);
+-- By these a row that goes finds out fast that nothing names it any more. Sessions are listed by the first one, too.
+drop index session_by_project;
+create index session_by_project on session (project_id, user_id, id);
 create index run_input_by_version on run_input (version_id);
 create index idempotency_key_by_subject on idempotency_key (subject_id);
