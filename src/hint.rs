@@ -19,8 +19,10 @@ pub enum Topic {
     Run(RunId),
     /// There may be a run to claim.
     Queue,
-    /// A running run may have been asked to stop.
+    /// A running run may have been asked to stop, or its lease may be lost.
     Cancellations,
+    /// There may be a deleted project to sweep up after.
+    Deletions,
 }
 
 /// All doorbells of this process. Cheap to clone.

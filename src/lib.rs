@@ -59,7 +59,11 @@
 //!
 //! Nothing reads or writes a project's data without a capability of [`model::scope`] in hand: who asks, one project of theirs, the
 //! lease of one run, or the reapers' sweep. The owner is in the SQL of every query. So the answer about somebody else's project
-//! is the answer about one that was never made.
+//! is the answer about one that was never made. What was deleted is the same: a project that is marked does not exist from that
+//! commit on, and the worker sweeps up what is left of it, its own row last.
+//!
+//! An admin's operations hold a capability of their own, which opens sessions and the record of what admins did, and no project;
+//! their types in the schema have no edges, so there is no way on from them.
 
 pub mod agent;
 pub mod app;

@@ -98,6 +98,7 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["ProjectScope::owned("], &["src/app/mod.rs"], "one function opens projects"),
     (&["RunLease::granted(", "Self::granted("], &["src/store/lease.rs"], "a lease comes from the row that was claimed"),
+    (&["Admin::of("], &["src/app/admin.rs"], "one function admits admins"),
     (
         &["Sweep::new(", "Sweep::default("],
         &["src/worker/chores.rs", "src/app/activity.rs"],

@@ -5,6 +5,7 @@ mod architecture;
 mod audit;
 mod bad_input;
 mod command_line;
+mod deletion;
 mod files;
 mod first_run;
 mod graphiql;

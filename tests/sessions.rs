@@ -1,7 +1,11 @@
 //! Workspace sessions: one at a time, an end that is absolute, and what ends with them.
 
+mod admin;
+mod crowd;
 mod end;
 mod expiry;
+mod logout;
+mod rest;
 
 use std::collections::HashSet;
 

@@ -3,8 +3,10 @@
 //! A file per noun, and some for what goes across them: the writer, tenancy, migrations, and how queries are planned.
 
 mod activity;
+mod admin;
 mod append;
 mod artifact;
+mod deletion;
 mod directory;
 mod event;
 mod file;

@@ -19,7 +19,7 @@ use workroom::{
 };
 
 use self::{
-    cases::{CASES, Case, PLAIN, Way},
+    cases::{CASES, Case, Named, PLAIN, Way},
     ground::Ground,
 };
 use crate::{
@@ -81,6 +81,45 @@ async fn what_is_foreign_is_answered_like_what_is_invented_on_postgres() {
     let Some(database) = database().await else { return };
     tell_all(Ground::new(Some(database.url.clone())).await).await;
     database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_answered_like_what_was_never_made_on_sqlite() {
+    ask_for_what_is_deleted(Ground::deleted(None).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_answered_like_what_was_never_made_on_postgres() {
+    let Some(database) = database().await else { return };
+    ask_for_what_is_deleted(Ground::deleted(Some(database.url.clone())).await).await;
+    database.remove().await;
+}
+
+/// Tries every case with what the user has deleted. Cursors are left out: they name a place in a list, not a thing, and the
+/// user's lists are still the user's.
+async fn ask_for_what_is_deleted(ground: Ground) {
+    let mut faults = Vec::new();
+    for case in CASES.iter().filter(|case| !matches!(case.value, Named::Cursor(_))) {
+        for way in case.ways {
+            for (what, deleted, invented) in ground.values(case.value).into_iter().filter(|(what, ..)| *what != "user")
+            {
+                let place = format!("{} with a deleted {what}, by {way:?}", case.covers);
+                let to_deleted = answer(&ground, case, *way, &deleted).await;
+                if case.makes {
+                    ground.settled().await;
+                }
+                let to_invented = answer(&ground, case, *way, &invented).await;
+                if case.makes {
+                    ground.settled().await;
+                }
+                if to_deleted != to_invented || !to_deleted.contains(case.says) {
+                    faults.push(format!("{place}: {to_deleted} and {to_invented}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    ground.world.stop().await;
 }
 
 /// Tries every case, and tells all that fail.

@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod activity;
+pub mod admin;
+pub mod deletion;
 pub mod file;
 pub mod history;
 mod idempotency;

@@ -1,20 +1,24 @@
-//! Projects: create, update.
+//! Projects: create, update, delete.
 
 use futures_util::FutureExt;
 use serde::Serialize;
 
-use super::{App, idempotency, open};
+use super::{App, idempotency, open, session};
 use crate::{
     clock,
     error::{Error, Result},
+    hint::Topic,
     model::{
         id::ProjectId,
         project::{self, MAX_DESCRIPTION, MAX_NAME, Project},
+        run::CancelledBy,
         scope::Viewer,
+        session::SessionEndReason,
         text,
         uint53::UInt53,
     },
     store::{self, idempotency::claim},
+    timeline::append,
 };
 
 /// A new project, as it is asked for.
@@ -109,4 +113,37 @@ pub async fn update(app: &App, viewer: Viewer, input: UpdateProject) -> Result<P
             .boxed()
         })
         .await
+}
+
+/// Deletes a project: from the commit on it does not exist for anybody. Its session and its runs end with it, whoever holds
+/// them; what is left of its rows and files is swept up by the worker.
+pub async fn delete(app: &App, viewer: Viewer, id: ProjectId) -> Result<ProjectId> {
+    let stopped = app
+        .store
+        .write(move |tx| {
+            async move {
+                let absent = || Error::not_found(ProjectId::NOUN).at(["input", "projectId"]);
+                let (_, scope) = open(tx, &viewer, id).await.map_err(|error| error.at(["input", "projectId"]))?;
+                // Whoever starts a run holds this row too: no run slips in beside the end.
+                if !store::project::hold(tx, &scope).await? {
+                    return Err(absent());
+                }
+                let now = clock::now();
+                let runs = store::run::unfinished(tx, &scope).await?;
+                for run in &runs {
+                    append::revoke(tx, viewer.user_id(), run, CancelledBy::ProjectDeleted, now).await?;
+                }
+                store::session::expire_of(tx, &scope, now).await?;
+                if let Some(active) = store::session::active(tx, &scope).await? {
+                    store::session::end(tx, viewer.user_id(), active.id, SessionEndReason::ProjectDeleted, now).await?;
+                }
+                store::project::mark_deleting(tx, &scope, now).await?;
+                Ok(runs.into_iter().map(|run| run.id).collect::<Vec<_>>())
+            }
+            .boxed()
+        })
+        .await?;
+    session::ring(app, &stopped);
+    app.hints.ring(Topic::Deletions);
+    Ok(id)
 }

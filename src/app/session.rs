@@ -1,4 +1,4 @@
-//! Workspace sessions: attach or provision, revoke, expire.
+//! Workspace sessions: attach or provision, revoke, log out, expire.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ pub async fn revoke(app: &App, viewer: Viewer, id: SessionId) -> Result<Workspac
             async move {
                 let now = clock::now();
                 let mut stopped = Vec::new();
-                if store::session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, now).await? {
+                if store::session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, now).await? {
                     stopped = stop_runs(tx, viewer.user_id(), id, CancelledBy::SessionRevoked, now).await?;
                 }
                 let found = store::session::by_ids(tx, &viewer, &[id]).await?.pop();
@@ -118,6 +118,31 @@ pub async fn revoke(app: &App, viewer: Viewer, id: SessionId) -> Result<Workspac
         .await?;
     ring(app, &stopped);
     Ok(session)
+}
+
+/// Ends all active sessions of the viewer's, cancels their runs, and revokes the token that was presented; in development mode
+/// there is none. Answers with how many sessions it ended.
+pub async fn logout(app: &App, viewer: Viewer) -> Result<usize> {
+    let (ended, stopped) = app
+        .store
+        .write(move |tx| {
+            async move {
+                let now = clock::now();
+                let ended = store::session::end_all(tx, &viewer, now).await?;
+                let mut stopped = Vec::new();
+                for session in &ended {
+                    stopped.extend(stop_runs(tx, viewer.user_id(), *session, CancelledBy::SessionLogout, now).await?);
+                }
+                if let Some(token) = viewer.token_id() {
+                    store::token::revoke(tx, token, now).await?;
+                }
+                Ok((ended.len(), stopped))
+            }
+            .boxed()
+        })
+        .await?;
+    ring(app, &stopped);
+    Ok(ended)
 }
 
 /// Ends the sessions whose time is up, some at a time, and cancels their runs; answers with how many it ended.
@@ -143,7 +168,7 @@ pub async fn expire_due(app: &App, sweep: Sweep) -> Result<usize> {
 }
 
 /// A run never outlives its session.
-async fn stop_runs(
+pub(super) async fn stop_runs(
     tx: &mut Tx,
     owner: UserId,
     session: SessionId,

@@ -3,6 +3,7 @@
 //! An object is written once, to its final key `projects/<project>/<area>/<version>/<name>`, and never again. The row that
 //! names it comes after it, so a row never lacks its bytes, and bytes never stand under another content's hash.
 
+mod deletion;
 pub mod format;
 pub mod signature;
 pub mod stage;
@@ -90,6 +91,8 @@ impl Files {
         }
         // Durable before its row is: a power cut after an acknowledged upload loses nothing.
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(Error::unavailable)?.with_fsync(true);
+        // What is swept leaves no empty folders behind.
+        let objects = objects.with_automatic_cleanup(true);
         Ok(Self { objects: Arc::new(objects), folder: FilePath::new(folder).into(), staging: staging.into() })
     }
 

@@ -1,5 +1,6 @@
 //! What mutations take and answer.
 
+pub mod end;
 mod file;
 
 use async_graphql::{InputObject, SimpleObject};

@@ -6,6 +6,7 @@
 
 mod access;
 pub mod activity;
+pub mod admin;
 pub mod artifact;
 pub mod audience;
 pub mod connection;

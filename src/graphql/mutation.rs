@@ -10,12 +10,16 @@ use super::{
         OpenProjectPayload, RerunInput, RerunPayload, RevokeSessionInput, RevokeSessionPayload, StartRunInput,
         StartRunPayload, UpdateProjectInput, UpdateProjectPayload, UploadFilesInput, UploadFilesPayload, UploadResult,
         WriteFileInput, WriteFilePayload,
+        end::{
+            AdminRevokeSessionInput, AdminRevokeSessionPayload, DeleteProjectInput, DeleteProjectPayload, LogoutPayload,
+        },
     },
     object::{Obj, Rows},
     user_error::settle,
 };
 use crate::{
     app::{
+        admin,
         file::{arrange, bring},
         project, run, session,
     },
@@ -27,7 +31,7 @@ use crate::{
 /// Changing.
 pub struct Mutation;
 
-/// Changing. Each mutation takes one `input` and answers with a payload; its `userErrors` say what the caller can mend.
+/// Changing. Each mutation takes one `input`, unless it needs none, and answers with a payload; its `userErrors` say what the caller can mend.
 #[Object]
 impl Mutation {
     /// Creates a project.
@@ -198,5 +202,35 @@ impl Mutation {
         };
         let results = deleted.unwrap_or_default().into_iter().map(result).collect::<Result<_>>()?;
         Ok(Obj(DeleteFilesPayload { results, user_errors }))
+    }
+
+    /// Deletes a project with everything in it, for ever. It is gone at once, with its session and its runs.
+    async fn delete_project(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which project.")] input: DeleteProjectInput,
+    ) -> Result<Obj<DeleteProjectPayload>> {
+        let (deleted_project_id, user_errors) =
+            settle(project::delete(ctx.app()?, ctx.viewer()?, input.project_id).await)?;
+        Ok(Obj(DeleteProjectPayload { deleted_project_id, user_errors }))
+    }
+
+    /// Ends all active workspace sessions of the viewer's, cancels their runs, and revokes the token that was presented.
+    async fn logout(&self, ctx: &Context<'_>) -> Result<Obj<LogoutPayload>> {
+        let (ended, user_errors) = settle(session::logout(ctx.app()?, ctx.viewer()?).await)?;
+        Ok(Obj(LogoutPayload { revoked_sessions: ended.unwrap_or_default().into(), user_errors }))
+    }
+
+    /// For admins: ends anybody's workspace session now, cancels its runs, and keeps who did so and why. Anybody else is refused.
+    /// Ending one that has ended is harmless.
+    async fn admin_revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which session, and why.")] input: AdminRevokeSessionInput,
+    ) -> Result<Obj<AdminRevokeSessionPayload>> {
+        let AdminRevokeSessionInput { session_id, reason } = input;
+        let revoked = admin::revoke_session(ctx.app()?, ctx.viewer()?, session_id, &reason).await;
+        let (session, user_errors) = settle(revoked)?;
+        Ok(Obj(AdminRevokeSessionPayload { session: session.map(Obj), user_errors }))
     }
 }

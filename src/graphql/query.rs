@@ -5,6 +5,7 @@ use futures_util::{FutureExt, future::join_all};
 
 use super::{
     access::Access,
+    admin,
     connection::Connection,
     node::{self, Node},
     object::{Obj, Rows, SparseRows},
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     error::Error,
     model::{
+        admin::{AdminAction, AdminSession, AdminSessionFilter},
         id::{NodeId, ProjectId, RunId, UserId},
         page::{MAX_EVENTS, MAX_SIZE, PageArgs, PageRequest},
         project::{Project, ProjectFilter, ProjectOrder},
@@ -100,6 +102,29 @@ impl Query {
     /// One of the viewer's runs.
     async fn run(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: RunId) -> Result<Option<Obj<Run>>> {
         Ok(ctx.loader()?.load_one(id).await?.map(Obj))
+    }
+
+    /// For admins: everybody's workspace sessions, newest first. Anybody else is refused.
+    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    async fn admin_sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "Only these.")] filter_by: Option<AdminSessionFilter>,
+    ) -> Result<Connection<AdminSession>> {
+        admin::sessions(ctx, filter_by.unwrap_or_default(), &PageArgs::forward(first, after)).await
+    }
+
+    /// For admins: what admins did to whom, why and when, newest first. Anybody else is refused.
+    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    async fn admin_actions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+    ) -> Result<Connection<AdminAction>> {
+        admin::actions(ctx, &PageArgs::forward(first, after)).await
     }
 
     /// This server: its version, what it offers and its limits.

@@ -153,6 +153,8 @@ ids! {
     VersionId = "version", "file version";
     /// Identifies an artifact.
     ArtifactId = "artifact", "artifact";
+    /// Identifies something that an admin did.
+    AdminActionId = "action", "admin action";
 }
 
 impl VersionId {

@@ -4,6 +4,7 @@
 //! so they are written for the API's reader. What needs the store to be answered (an edge) lives in `graphql/<noun>.rs`.
 
 pub mod activity;
+pub mod admin;
 pub mod artifact;
 pub mod event;
 pub mod file;

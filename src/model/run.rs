@@ -148,10 +148,16 @@ pub struct RunFailure {
 pub enum CancelledBy {
     /// A newer run of the project that was started with `CANCEL_CURRENT`.
     NewerRun,
+    /// The deletion of its project.
+    ProjectDeleted,
     /// The end of its workspace session: its time was up.
     SessionExpired,
+    /// The end of its workspace session: the user logged out.
+    SessionLogout,
     /// The end of its workspace session: the user revoked it.
     SessionRevoked,
+    /// The end of its workspace session: an admin revoked it.
+    SessionRevokedByAdmin,
     /// The user.
     User,
 }

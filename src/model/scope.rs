@@ -6,6 +6,7 @@
 //! | [`ProjectScope`] | a use case, for one project of the viewer's | everything of that project |
 //! | [`RunLease`] | a worker, for one run | that run's timeline, and its project's files |
 //! | [`Sweep`] | the reapers | ids of what is due, and the transitions that are due |
+//! | [`Admin`] | an admin's operation | sessions and what admins did to them, never what is in a project |
 //!
 //! The constructors are few on purpose; the architecture test lists who may call them.
 
@@ -97,6 +98,24 @@ impl RunLease {
     /// Which grant this is.
     pub fn generation(&self) -> i64 {
         self.generation
+    }
+}
+
+/// A viewer who may act for the whole platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    user_id: UserId,
+}
+
+impl Admin {
+    /// The viewer as an admin, if they are one.
+    pub fn of(viewer: &Viewer) -> Option<Self> {
+        (viewer.role == UserRole::Admin).then_some(Self { user_id: viewer.user_id })
+    }
+
+    /// Who.
+    pub fn user_id(&self) -> UserId {
+        self.user_id
     }
 }
 

@@ -46,6 +46,12 @@ pub enum SessionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SessionEndReason {
+    /// Its user logged out.
+    Logout,
+    /// Its project was deleted.
+    ProjectDeleted,
+    /// An admin revoked it.
+    RevokedByAdmin,
     /// Its user revoked it.
     RevokedByUser,
     /// Its time was up.

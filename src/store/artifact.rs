@@ -5,6 +5,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx,
     list::{Lists, push_in},
+    project::stands,
     sql,
 };
 use crate::{
@@ -44,7 +45,7 @@ pub async fn insert(tx: &mut Tx, lease: &RunLease, artifact: &Artifact) -> Resul
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[ArtifactId]) -> Result<Vec<Artifact>> {
     Ok(sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where user_id = "));
-        query.push_bind(viewer.user_id()).push(" and ");
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("artifact.project_id"), " and "));
         push_in(&mut query, "artifact.id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
     })?)

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder};
 use super::{
     Conn, Tx, lease,
     list::push_in,
+    project::stands,
     sql,
     turn::{self, Turn},
 };
@@ -130,7 +131,7 @@ pub async fn page(
     let rows: Vec<Row> = sql!(conn, c => {
         let mut query = QueryBuilder::new("select run_id, sequence, at, kind, body from run_event where run_id = ");
         query.push_bind(run).push(" and exists (select 1 from run where id = ").push_bind(run);
-        query.push(" and user_id = ").push_bind(viewer.user_id()).push(")");
+        query.push(" and user_id = ").push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), ")"));
         if let Some(types) = types {
             query.push(" and ");
             push_in(&mut query, "kind", shown(types));
@@ -166,16 +167,17 @@ pub struct Span {
 pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, span: Span) -> Result<Vec<Event>> {
     let rows = i64::try_from(span.rows).map_err(Error::internal)?;
     let bytes = i64::try_from(span.bytes).map_err(Error::internal)?;
-    let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(
+    let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(concat!(
         "select run_id, sequence, at, kind, body from (
             select run_id, sequence, at, kind, body, length(body) as size, sum(length(body)) over (order by sequence) as total
             from (
                 select run_id, sequence, at, kind, body from run_event
-                where run_id = $1 and sequence > $2 and exists (select 1 from run where id = $1 and user_id = $3)
+                where run_id = $1 and sequence > $2 and exists (
+                    select 1 from run where id = $1 and user_id = $3 and ", stands!("project_id"), ")
                 order by sequence limit $4
             ) as next
         ) as measured
-        where total - size < $5 order by sequence")
+        where total - size < $5 order by sequence"))
         .bind(run).bind(after).bind(viewer.user_id()).bind(rows).bind(bytes).fetch_all(c).await)?;
     rows.into_iter().map(Event::try_from).collect()
 }
@@ -185,7 +187,7 @@ pub async fn count(conn: &mut Conn, viewer: &Viewer, run: RunId, types: Option<&
     let count: i64 = sql!(conn, c => {
         let mut query = QueryBuilder::new("select count(*) from run_event where run_id = ");
         query.push_bind(run).push(" and exists (select 1 from run where id = ").push_bind(run);
-        query.push(" and user_id = ").push_bind(viewer.user_id()).push(")");
+        query.push(" and user_id = ").push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), ")"));
         if let Some(types) = types {
             query.push(" and ");
             push_in(&mut query, "kind", shown(types));

@@ -23,14 +23,15 @@ pub struct Keyed {
 }
 
 /// Claims a key for `subject_id`. `None`: the key was free, and the caller goes on to make the thing. `Some`: the thing that
-/// the same request made before. An error of kind `Conflict` if the key was used with other input.
+/// the same request made before. An error of kind `Conflict` if the key was used with other input. The key of a thing that went
+/// with its project is free.
 pub async fn claim(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<Utc>) -> Result<Option<Uuid>> {
     let fresh = sql!(tx, c => sqlx::query(
         "insert into idempotency_key (user_id, operation, key, fingerprint, subject_id, created_at)
         values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
         .bind(keyed.user_id).bind(keyed.operation).bind(&keyed.key).bind(&keyed.fingerprint).bind(subject_id).bind(now)
         .execute(c).await.map(|done| done.rows_affected() > 0))?;
-    if fresh {
+    if fresh || take_back(tx, keyed, subject_id, now).await? {
         return Ok(None);
     }
     let (fingerprint, subject_id, created_at): (Vec<u8>, Uuid, DateTime<Utc>) = sql!(tx, c => sqlx::query_as(
@@ -44,4 +45,15 @@ pub async fn claim(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<U
             .with(Detail::IdempotencyKey { first_request_at: created_at })
             .at(["input", "idempotencyKey"]))
     }
+}
+
+/// Gives the key to another thing if the one that it made went with its project; says whether it did.
+async fn take_back(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<Utc>) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update idempotency_key set fingerprint = $4, subject_id = $5, created_at = $6
+        where user_id = $1 and operation = $2 and key = $3 and exists (
+            select 1 from project where deleting_at is not null
+            and id in (subject_id, (select project_id from run where run.id = subject_id)))")
+        .bind(keyed.user_id).bind(keyed.operation).bind(&keyed.key).bind(&keyed.fingerprint).bind(subject_id).bind(now)
+        .execute(c).await.map(|done| done.rows_affected() > 0))?)
 }

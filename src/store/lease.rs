@@ -5,9 +5,9 @@
 
 use chrono::{DateTime, Utc};
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
-use super::{Conn, Tx, dialect, history, run::columns, sql};
+use super::{Conn, Tx, dialect, history, list::push_in, run::columns, sql};
 use crate::{
     clock,
     error::{Error, Kind, Result},
@@ -203,6 +203,17 @@ async fn recorded(tx: &mut Tx, run: RunId, last: Option<i64>) -> Result<Option<i
     Ok(last)
 }
 
+/// Ends a running run over its holder's head, whose lease is lost with that: its project is being deleted. Answers with its last
+/// sequence, or `None` if it is not running.
+pub async fn end_running(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
+    let failure = failure_json(ending)?;
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update run set status = $3, failure = $4, completed_at = $5, last_sequence = last_sequence + 1,
+        lease_holder = null, lease_generation = lease_generation + 1
+        where id = $1 and user_id = $2 and status = 'RUNNING' returning last_sequence")
+        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?)
+}
+
 fn failure_json(ending: &Ending) -> Result<Option<String>> {
     ending.failure.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)
 }
@@ -226,4 +237,16 @@ pub async fn request_cancel(
 pub async fn to_stop(conn: &mut Conn, _: &Sweep) -> Result<Vec<RunId>> {
     Ok(sql!(conn, c => sqlx::query_scalar(
         "select id from run where status = 'RUNNING' and cancel_requested_at is not null").fetch_all(c).await)?)
+}
+
+/// Of these leases the ones that are not held any more.
+pub async fn lost_among(conn: &mut Conn, leases: &[RunLease]) -> Result<Vec<RunLease>> {
+    let held: Vec<(RunId, i64)> = sql!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "select id, lease_generation from run where status = 'RUNNING' and lease_holder is not null and ");
+        push_in(&mut query, "id", leases.iter().map(RunLease::run_id));
+        query.build_query_as().fetch_all(c).await
+    })?;
+    let is_lost = |lease: &&RunLease| !held.contains(&(lease.run_id(), lease.generation()));
+    Ok(leases.iter().filter(is_lost).copied().collect())
 }

@@ -3,14 +3,13 @@
 use sqlx::{Database, Encode, FromRow, QueryBuilder, Type, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{Conn, sql};
+use super::{Conn, project::stands, sql};
 use crate::{
     error::Result,
     model::{
         id::UserId,
         page::{Key, Page, PageRequest, Take},
         project::OrderDirection,
-        run::RunStatus,
         scope::Viewer,
     },
 };
@@ -88,7 +87,7 @@ impl Lists<'_> {
         Uuid: for<'q> Encode<'q, DB> + Type<DB>,
     {
         query.push(self.from).push("where user_id = ").push_bind(self.viewer.user_id());
-        query.push(" and ").push(column).push(" = ").push_bind(id);
+        query.push(" and ").push(stands!("run.project_id")).push(" and ").push(column).push(" = ").push_bind(id);
     }
 
     /// A page for each owner, by id, a hundred of them in one statement. Each page is read through an index from its own place,
@@ -180,7 +179,7 @@ pub(super) fn split<K, T, Id: Ord>(
 const FILLED: usize = 128;
 
 /// The values, each once.
-fn each_once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+pub(super) fn each_once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
     let mut once = Vec::new();
     for value in values {
         if !once.contains(value) {

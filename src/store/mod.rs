@@ -13,7 +13,9 @@
 //! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
 
 pub mod activity;
+pub mod admin;
 pub mod artifact;
+pub mod deletion;
 pub mod dialect;
 pub mod directory;
 pub mod event;

@@ -28,6 +28,15 @@ macro_rules! columns {
     };
 }
 
+/// The condition that a row's project is not being deleted. What belongs to one that is does not exist any more, although its
+/// rows may still be there. The index behind it is nearly always empty.
+macro_rules! stands {
+    ($project:literal) => {
+        concat!($project, " not in (select id from project where deleting_at is not null)")
+    };
+}
+pub(super) use stands;
+
 /// Keeps a new project.
 pub async fn insert(tx: &mut Tx, project: &Project) -> Result<()> {
     sql!(tx, c => sqlx::query(
@@ -210,4 +219,11 @@ pub async fn next_run_number(tx: &mut Tx, scope: &ProjectScope) -> Result<Option
         "update project set last_run_number = last_run_number + 1
         where id = $1 and user_id = $2 and deleting_at is null returning last_run_number")
         .bind(scope.project_id()).bind(scope.user_id()).fetch_optional(c).await)?)
+}
+
+/// Marks the project as being deleted: from the commit on it does not exist for anybody. Says whether it was there.
+pub async fn mark_deleting(tx: &mut Tx, scope: &ProjectScope, now: DateTime<Utc>) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update project set deleting_at = $3 where id = $1 and user_id = $2 and deleting_at is null")
+        .bind(scope.project_id()).bind(scope.user_id()).bind(now).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }

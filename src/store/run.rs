@@ -5,6 +5,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx, history,
     list::{OWNERS, Placed, Sorting, push_in, push_page, split},
+    project::stands,
     sql,
 };
 use crate::{
@@ -51,15 +52,24 @@ pub async fn insert_inputs(tx: &mut Tx, inputs: &[PinnedFile]) -> Result<()> {
 
 /// A run of the viewer's.
 pub async fn get(conn: &mut Conn, viewer: &Viewer, id: RunId) -> Result<Option<Run>> {
-    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(), " from run where id = $1 and user_id = $2"))
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(), " from run where id = $1 and user_id = $2 and ",
+        stands!("project_id")))
         .bind(id).bind(viewer.user_id()).fetch_optional(c).await)?)
+}
+
+/// Whether a run of the viewer's is there.
+pub async fn exists(conn: &mut Conn, viewer: &Viewer, id: RunId) -> Result<bool> {
+    Ok(sql!(conn, c => sqlx::query_scalar::<_, i32>(
+        concat!("select 1 from run where id = $1 and user_id = $2 and ", stands!("project_id")))
+        .bind(id).bind(viewer.user_id()).fetch_optional(c).await)?
+    .is_some())
 }
 
 /// Of these runs the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[RunId]) -> Result<Vec<Run>> {
     Ok(sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(), " from run where user_id = "));
-        query.push_bind(viewer.user_id()).push(" and ");
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
     })?)
@@ -107,7 +117,8 @@ pub fn key(run: &Run) -> Key {
 macro_rules! push_filter {
     ($query:ident, $viewer:ident, $of:expr, $filter:ident) => {
         $query.push(" from run as listed where user_id = ").push_bind($viewer.user_id());
-        $query.push(" and ").push($of.column()).push(" = ").push_bind($of.id());
+        $query.push(concat!(" and ", stands!("listed.project_id"), " and "));
+        $query.push($of.column()).push(" = ").push_bind($of.id());
         history::push_conditions!($query, $filter);
     };
 }
@@ -200,7 +211,7 @@ pub async fn inputs(conn: &mut Conn, viewer: &Viewer, runs: &[RunId]) -> Result<
             "select run_id, path, run_input.version_id, sha256, size from run_input
             join file_version on file_version.version_id = run_input.version_id
             join run on run.id = run_id where user_id = ");
-        query.push_bind(viewer.user_id()).push(" and ");
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("run.project_id"), " and "));
         push_in(&mut query, "run_id", runs.iter().copied());
         query.push(" order by run_id, position");
         query.build_query_as().fetch_all(c).await
@@ -214,7 +225,7 @@ pub async fn models(conn: &mut Conn, viewer: &Viewer, runs: &[RunId]) -> Result<
             "select run_id, run_model.model, run_model.input_tokens, run_model.cached_input_tokens,
             run_model.output_tokens, run_model.reasoning_tokens
             from run_model join run on run.id = run_id where user_id = ");
-        query.push_bind(viewer.user_id()).push(" and ");
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "run_id", runs.iter().copied());
         query.push(" order by run_id, run_model.model");
         query.build_query_as().fetch_all(c).await

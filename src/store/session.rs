@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx,
     list::{Sorting, push_in, push_page},
+    project::stands,
     sql,
 };
 use crate::{
@@ -22,9 +23,10 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, project_id, user_id, created_at, expires_at, ttl_seconds, ended_at, end_reason"
+        "session.id, project_id, user_id, session.created_at, expires_at, ttl_seconds, ended_at, end_reason"
     };
 }
+pub(super) use columns;
 
 /// Provisions a session unless one is active; says whether it did. The database holds the rule, whoever asks at once.
 pub async fn insert_if_none_is_active(tx: &mut Tx, session: &WorkspaceSession) -> Result<bool> {
@@ -39,7 +41,8 @@ pub async fn insert_if_none_is_active(tx: &mut Tx, session: &WorkspaceSession) -
 /// The active session of a project.
 pub async fn active(conn: &mut Conn, scope: &ProjectScope) -> Result<Option<WorkspaceSession>> {
     Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
-        " from session where project_id = $1 and user_id = $2 and ended_at is null and expires_at > $3"))
+        " from session where project_id = $1 and user_id = $2 and ended_at is null and expires_at > $3 and ",
+        stands!("project_id")))
         .bind(scope.project_id()).bind(scope.user_id()).bind(clock::now()).fetch_optional(c).await)?)
 }
 
@@ -47,7 +50,7 @@ pub async fn active(conn: &mut Conn, scope: &ProjectScope) -> Result<Option<Work
 pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId]) -> Result<Vec<WorkspaceSession>> {
     Ok(sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(),
-            " from session where ended_at is null and expires_at > "));
+            " from session where ", stands!("project_id"), " and ended_at is null and expires_at > "));
         query.push_bind(clock::now()).push(" and user_id = ").push_bind(viewer.user_id()).push(" and ");
         push_in(&mut query, "project_id", projects.iter().copied());
         query.build_query_as().fetch_all(c).await
@@ -58,7 +61,7 @@ pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId])
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[SessionId]) -> Result<Vec<WorkspaceSession>> {
     let rows = sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where user_id = "));
-        query.push_bind(viewer.user_id()).push(" and ");
+        query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
     })?;
@@ -82,6 +85,7 @@ pub struct SessionFilter {
 macro_rules! push_filter {
     ($query:ident, $viewer:ident, $filter:ident) => {
         $query.push(" from session where user_id = ").push_bind($viewer.user_id());
+        $query.push(concat!(" and ", stands!("project_id")));
         if let Some(project_id) = $filter.project_id {
             $query.push(" and project_id = ").push_bind(project_id);
         }
@@ -117,13 +121,13 @@ pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: SessionFilter) -> R
     Ok(count.unsigned_abs())
 }
 
-/// Ends a session of the viewer's, if it has not ended; says whether it did.
+/// Ends a session of the owner's, if it has not ended; says whether it did.
 ///
 /// Holds the project's row first, as whoever starts a run does: of the two, the second sees what the first has done, and no
 /// run slips into a session that ends.
 pub async fn end(
     tx: &mut Tx,
-    viewer: &Viewer,
+    owner: UserId,
     id: SessionId,
     reason: SessionEndReason,
     now: DateTime<Utc>,
@@ -131,12 +135,25 @@ pub async fn end(
     sql!(tx, c => sqlx::query(
         "update project set last_run_number = last_run_number
         where id = (select project_id from session where id = $1 and user_id = $2)")
-        .bind(id).bind(viewer.user_id()).execute(c).await.map(|_| ()))?;
+        .bind(id).bind(owner).execute(c).await.map(|_| ()))?;
     Ok(sql!(tx, c => sqlx::query(
         "update session set ended_at = $3, end_reason = $4
         where id = $1 and user_id = $2 and ended_at is null and expires_at > $3")
-        .bind(id).bind(viewer.user_id()).bind(now).bind(reason)
+        .bind(id).bind(owner).bind(now).bind(reason)
         .execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
+/// Ends all active sessions of the viewer's, who logs out; answers with their ids. Holds their projects' rows first, as [`end`]
+/// does.
+pub async fn end_all(tx: &mut Tx, viewer: &Viewer, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
+    sql!(tx, c => sqlx::query(
+        "update project set last_run_number = last_run_number
+        where id in (select project_id from session where user_id = $1 and ended_at is null)")
+        .bind(viewer.user_id()).execute(c).await.map(|_| ()))?;
+    Ok(sql!(tx, c => sqlx::query_scalar(
+        "update session set ended_at = $2, end_reason = $3
+        where user_id = $1 and ended_at is null and expires_at > $2 returning id")
+        .bind(viewer.user_id()).bind(now).bind(SessionEndReason::Logout).fetch_all(c).await)?)
 }
 
 /// Writes down that the project's session has expired, if it has; answers with its id.

@@ -3,7 +3,8 @@
 //! A status change and its event are one transaction, so the functions here take the unit in which they work; only [`commit`]
 //! is given an append that is a whole by itself, and leaves it to the store with which others it is committed. The run's row,
 //! moved on by compare-and-set on status and lease, is the order. With a lease its holder appends; without one only the
-//! ways out of `QUEUED` and of an abandoned lease are open. Whoever commits rings the run's bell afterwards.
+//! ways out of `QUEUED` and of an abandoned lease are open, and the end that comes with the deletion of the project. Whoever
+//! commits rings the run's bell afterwards.
 
 use chrono::{DateTime, Utc};
 
@@ -98,6 +99,17 @@ pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now:
         if let Some(last) = lease::end_queued(tx, owner, run.id, &ending).await? {
             event::insert(tx, run.id, last, now, &[end]).await?;
         }
+    }
+    Ok(())
+}
+
+/// Ends a run at once, a running one over its holder's head: its project is being deleted, and there is nothing left to hold.
+pub async fn revoke(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
+    cancel(tx, owner, run, by, now).await?;
+    let end: EventBody = RunCancelled { by }.into();
+    let ending = ending(RunStatus::Running, &end, now)?;
+    if let Some(last) = lease::end_running(tx, owner, run.id, &ending).await? {
+        event::insert(tx, run.id, last, now, &[end]).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     tail::{Head, Tail, Taken},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     model::{
         event::{Event, RunEventType},
         run::Run,
@@ -62,7 +62,7 @@ impl Timeline {
             ))
             .at(["after"]));
         }
-        let tail = Tail::of(self, viewer, run.id, Head { sequence: last, ended: run.status.is_ended() });
+        let tail = Tail::of(self, viewer, run.id, Head { sequence: last, ended: run.status.is_ended(), gone: false });
         let head = tail.head();
         let follower =
             Follower { timeline: self.clone(), viewer, run, types, tail, head, at: after, backlog: VecDeque::new() };
@@ -77,6 +77,11 @@ impl Timeline {
     }
 }
 
+/// Who follows a run was let in and may know why it ends.
+fn gone() -> Error {
+    Error::new(Kind::NotFound, "The project of this run was deleted.")
+}
+
 impl Follower {
     /// The next batch with something in it, or `None` after the end.
     async fn next(&mut self) -> Result<Option<Batch>> {
@@ -89,6 +94,7 @@ impl Follower {
                 Taken::Events(events) => self.backlog = events.into(),
                 Taken::Behind => self.backlog = self.read().await?,
                 Taken::Nothing if here.ended => return Ok(None),
+                Taken::Nothing if here.gone => return Err(gone()),
                 // The tail lives as long as its followers, so this fails only when the process ends.
                 Taken::Nothing => self.head.changed().await.map_err(Error::unavailable)?,
             }
@@ -99,8 +105,8 @@ impl Follower {
         let mut conn = self.timeline.store.read().await?;
         let events = event::after(&mut conn, &self.viewer, self.run.id, self.at, READ).await?;
         if events.is_empty() {
-            // Its rows are gone although the run had them: the project is being deleted.
-            return Err(Error::not_found("run"));
+            // Its rows are gone although the run had them.
+            return Err(gone());
         }
         Ok(events.into_iter().map(Arc::new).collect())
     }

@@ -19,7 +19,10 @@ use super::{BATCH_BYTES, BATCH_EVENTS, Timeline};
 use crate::{
     hint::Topic,
     model::{event::Event, id::RunId, scope::Viewer},
-    store::event::{self, Span},
+    store::{
+        event::{self, Span},
+        run,
+    },
 };
 
 /// Bytes of bodies that the ring holds at the most; the newest event is always there.
@@ -41,6 +44,8 @@ pub(super) struct Tails(Mutex<HashMap<RunId, Weak<Tail>>>);
 pub(super) struct Head {
     pub(super) sequence: i64,
     pub(super) ended: bool,
+    /// The run does not exist any more: its project is being deleted.
+    pub(super) gone: bool,
 }
 
 pub(super) struct Tail {
@@ -174,7 +179,7 @@ impl Tail {
 
     fn push(&self, events: Vec<Event>) {
         let Some(last) = events.last() else { return };
-        let head = Head { sequence: last.sequence.get(), ended: last.body.is_terminal() };
+        let head = Head { sequence: last.sequence.get(), ended: last.body.is_terminal(), gone: false };
         let mut ring = self.ring();
         for piece in Piece::cut(events) {
             ring.bytes += piece.bytes;
@@ -198,7 +203,8 @@ async fn read(timeline: Timeline, owner: Viewer, run: RunId, tail: Weak<Tail>) {
         match more(&timeline, &owner, run, &present).await {
             Ok(true) => {}
             Ok(false) => {
-                if present.head.borrow().ended {
+                let head = *present.head.borrow();
+                if head.ended || head.gone {
                     break;
                 }
                 drop(present);
@@ -219,6 +225,9 @@ async fn more(timeline: &Timeline, owner: &Viewer, run: RunId, tail: &Tail) -> c
     let mut conn = timeline.store.read().await?;
     let events = event::after(&mut conn, owner, run, after, READ).await?;
     let some = !events.is_empty();
+    if !some && !run::exists(&mut conn, owner, run).await? {
+        tail.head.send_modify(|head| head.gone = true);
+    }
     tail.push(events);
     Ok(some)
 }
@@ -271,7 +280,7 @@ mod tests {
         let listed = || timeline.tails.0.lock().unwrap().len();
         for ended in [true, false] {
             let run = RunId::new();
-            let follow = || Tail::of(&timeline, viewer, run, Head { sequence: 3, ended });
+            let follow = || Tail::of(&timeline, viewer, run, Head { sequence: 3, ended, gone: false });
             let (one, other) = (follow(), follow());
             assert!(Arc::ptr_eq(&one, &other), "they share it");
             drop(one);

@@ -7,7 +7,11 @@ use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
-    app::{activity, session, sweep},
+    app::{
+        activity,
+        deletion::{self, Left},
+        session, sweep,
+    },
     clock,
     error::Result,
     hint::{Listener, Topic},
@@ -29,10 +33,13 @@ const _: () =
 const WATCH: Duration = Duration::from_secs(2);
 /// How often old changes are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
-/// How often sessions are looked at.
+/// How often sessions and deleted projects are looked at.
 const REAP: Duration = Duration::from_secs(5);
 /// How often contents are swept.
 const SWEEP: Duration = Duration::from_hours(1);
+/// How many leases long a deleted project's own row stays. No request that was under way takes so long, and no worker holds on
+/// so long.
+const QUIET_LEASES: u32 = 4;
 
 /// Takes runs up as long as there are places: first those that another worker left, then queued ones.
 pub(super) async fn take_up(shop: Shop) {
@@ -118,21 +125,28 @@ pub(super) async fn renew(shop: Shop) {
 pub(super) async fn pass_on_cancellations(shop: Shop) {
     let mut bell = shop.app.hints.listen(Topic::Cancellations);
     while !pause(&shop, Some(&mut bell), CANCELLATIONS).await {
-        if shop.held().is_empty() {
+        let leases = shop.leases();
+        if leases.is_empty() {
             continue;
         }
-        match to_stop(&shop).await {
-            Ok(runs) => {
+        match to_stop(&shop, &leases).await {
+            Ok((cancelled, lost)) => {
                 let held = shop.held();
-                runs.iter().filter_map(|run| held.get(run)).for_each(|held| held.cancelled.cancel());
+                cancelled.iter().filter_map(|run| held.get(run)).for_each(|held| held.cancelled.cancel());
+                // The run may be here again, with another lease.
+                let still =
+                    lost.iter().filter_map(|lease| held.get(&lease.run_id()).filter(|held| held.lease == *lease));
+                still.for_each(|held| held.stopped.cancel());
             }
             Err(error) => tracing::warn!(?error, "cancellations cannot be looked for just now"),
         }
     }
 }
 
-async fn to_stop(shop: &Shop) -> Result<Vec<RunId>> {
-    lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await
+/// The runs that are to end, and the leases that are lost: the project was deleted, or another worker has the run.
+async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<RunLease>)> {
+    let mut conn = shop.app.store.read().await?;
+    Ok((lease::to_stop(&mut conn, &Sweep::new()).await?, lease::lost_among(&mut conn, leases).await?))
 }
 
 /// Watches leases. One may be taken over when its holder handed it back, or when it did not move for its whole length on this
@@ -184,10 +198,29 @@ pub(super) async fn reap(shop: Shop) {
     loop {
         match session::expire_due(&shop.app, Sweep::new()).await {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "workspace sessions reached the end of their time"),
+            Ok(count) => {
+                tracing::info!(count, "workspace sessions reached the end of their time");
+                // There may be more of them.
+                if !shop.stop.is_cancelled() {
+                    continue;
+                }
+            }
             Err(error) => tracing::warn!(?error, "expired sessions cannot be ended just now"),
         }
         if pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
+            return;
+        }
+    }
+}
+
+/// Sweeps up after deleted projects.
+pub(super) async fn delete(shop: Shop) {
+    let mut bell = shop.app.hints.listen(Topic::Deletions);
+    loop {
+        if let Err(error) = delete_all(&shop).await {
+            tracing::warn!(?error, "deleted projects cannot be looked for just now");
+        }
+        if pause(&shop, Some(&mut bell), REAP.min(shop.setup.crew.lease)).await {
             return;
         }
     }
@@ -216,6 +249,27 @@ pub(super) async fn sweep_files(shop: Shop) {
             return;
         }
     }
+}
+
+async fn delete_all(shop: &Shop) -> Result<()> {
+    let quiet = shop.setup.crew.lease * QUIET_LEASES;
+    for project in deletion::due(&shop.app, Sweep::new()).await? {
+        loop {
+            if shop.stop.is_cancelled() {
+                return Ok(());
+            }
+            match deletion::step(&shop.app, Sweep::new(), project, quiet).await {
+                Ok(Left::More) => {}
+                Ok(Left::Wait | Left::Nothing) => break,
+                Err(error) => {
+                    // One that cannot be swept does not hold the others up.
+                    tracing::warn!(project = %project.id, ?error, "a deleted project cannot be swept up after just now");
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits for a ring or for the slow look; says whether the worker stops.

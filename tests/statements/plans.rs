@@ -11,12 +11,13 @@ use crate::world::{User, id};
 /// Indexes that hold only what is at work just now. Reading one from end to end costs what is at work, not what there ever was.
 const AT_WORK: [&str; 3] = ["run_queue", "run_running", "session_by_expiry"];
 /// Indexes without which something costs more: the story looks at each by taking it away.
-const NEEDED: [&str; 12] = [
+const NEEDED: [&str; 13] = [
     "artifact_by_project",
     "artifact_by_run",
     "project_by_creation",
     "project_by_name",
     "project_by_update",
+    "project_deleting",
     "run_by_project",
     "run_by_session",
     "run_queue",

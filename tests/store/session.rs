@@ -41,7 +41,7 @@ async fn open(store: &Store, scope: ProjectScope) -> SessionId {
 async fn let_expire(store: &Store, desk: &Desk) -> WorkspaceSession {
     let (viewer, id) = (desk.viewer, desk.session.id);
     let ended = unit!(store, [] tx => {
-        session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await
+        session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await
     });
     assert!(ended.expect("an answer"));
     let over = session_in(&desk.scope, -1);
@@ -92,7 +92,7 @@ on_both! {
 
         let viewer = desk.viewer;
         let revoked = unit!(store, [over] tx => {
-            session::end(tx, &viewer, over.id, SessionEndReason::RevokedByUser, clock::now()).await
+            session::end(tx, viewer.user_id(), over.id, SessionEndReason::RevokedByUser, clock::now()).await
         });
         assert!(!revoked.expect("an answer"), "what has expired is not revoked any more");
         let scope = desk.scope;
@@ -107,11 +107,30 @@ on_both! {
         let desk = Desk::of(&store, "ada").await;
         let (viewer, id, now) = (desk.viewer, desk.session.id, clock::now());
         for done in [true, false] {
-            let ended = unit!(store, [] tx => session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, now).await);
+            let ended = unit!(store, [] tx => session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, now).await);
             assert_eq!(ended.expect("an answer"), done);
         }
         let read = session::by_ids(&mut reading(&store).await, &viewer, &[id]).await.expect("a read").remove(0);
         assert_eq!((read.ended_at, read.end_reason), (Some(now), Some(SessionEndReason::RevokedByUser)));
+    }
+
+    async fn a_logout_ends_what_is_active_and_nothing_else(store: Store) {
+        let (desk, other) = (Desk::of(&store, "ada").await, Desk::of(&store, "eve").await);
+        let late = Desk::another(&store, &desk.viewer).await;
+        let over = let_expire(&store, &late).await;
+        let (viewer, now) = (desk.viewer, clock::now());
+        for expected in [vec![desk.session.id], vec![]] {
+            let ended = unit!(store, [] tx => session::end_all(tx, &viewer, now).await);
+            assert_eq!(ended.expect("an answer"), expected);
+        }
+        let mut conn = reading(&store).await;
+        let read = session::by_ids(&mut conn, &viewer, &[desk.session.id]).await.expect("a read").remove(0);
+        assert_eq!((read.ended_at, read.end_reason), (Some(now), Some(SessionEndReason::Logout)));
+        assert_eq!(read.expires_at, desk.session.expires_at);
+        let read = session::by_ids(&mut conn, &viewer, &[over.id]).await.expect("a read").remove(0);
+        assert_eq!(read.end_reason, Some(SessionEndReason::TtlExpired));
+        drop(conn);
+        assert_eq!(active(&store, &other.scope).await, Some(other.session.clone()));
     }
 
     async fn sweepers_expire_each_session_once(store: Store) {
@@ -152,7 +171,7 @@ on_both! {
             let start = unit_of_start(&store, scope);
             let end = async {
                 unit!(store, [] tx => {
-                    session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await?;
+                    session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await?;
                     run::unfinished_of_session(tx, viewer.user_id(), id).await
                 })
                 .expect("the session ends")
@@ -176,7 +195,7 @@ on_both! {
         let viewer = desk.viewer;
         for _ in 0..7 {
             let id = open(&store, desk.scope).await;
-            unit!(store, [] tx => session::end(tx, &viewer, id, SessionEndReason::RevokedByUser, clock::now()).await)
+            unit!(store, [] tx => session::end(tx, viewer.user_id(), id, SessionEndReason::RevokedByUser, clock::now()).await)
                 .expect("an answer");
         }
         for project_id in [None, Some(desk.project.id)] {

@@ -8,6 +8,7 @@ use super::ground::{Ground, LABEL};
 #[derive(Clone, Copy, Debug)]
 pub enum Named {
     Node,
+    User,
     Project,
     Session,
     Run,
@@ -49,6 +50,7 @@ const QUERY: &[Way] = &[Way::Post, Way::Events, Way::Socket];
 const MUTATION: &[Way] = &[Way::Post, Way::Socket];
 const STREAM: &[Way] = &[Way::Events, Way::Socket];
 const NOT_FOUND: &str = r#""code":"NOT_FOUND""#;
+const FORBIDDEN: &str = r#""code":"FORBIDDEN""#;
 const REFUSED: &str = r#""code":"BAD_USER_INPUT""#;
 
 const fn query(covers: &'static str, value: Named, says: &'static str, document: &'static str) -> Case {
@@ -480,6 +482,40 @@ pub const CASES: &[Case] = &[
         COPY,
         |ground, value| json!({ "i": { "sourceId": ground.his.file, "projectId": ground.his.project, "path": value, "ifExists": "REPLACE" } }),
     ),
+    mutation(
+        "DeleteProjectInput.projectId",
+        Named::Project,
+        "mutation($i: DeleteProjectInput!) { deleteProject(input: $i) { deletedProjectId userErrors { code message path } } }",
+        |_, value| json!({ "i": { "projectId": value } }),
+    ),
+    Case {
+        says: FORBIDDEN,
+        ..mutation(
+            "AdminRevokeSessionInput.sessionId",
+            Named::Session,
+            "mutation($i: AdminRevokeSessionInput!) { adminRevokeSession(input: $i) {
+                session { sessionId userName } userErrors { code message path } } }",
+            |_, value| json!({ "i": { "sessionId": value, "reason": "I am not an admin." } }),
+        )
+    },
+    query(
+        "AdminSessionFilter.userId",
+        Named::User,
+        FORBIDDEN,
+        "query($v: ID!) { adminSessions(filterBy: { userId: $v }) { totalCount nodes { sessionId } } }",
+    ),
+    query(
+        "Query.adminSessions(after)",
+        Named::Cursor("User.sessions"),
+        FORBIDDEN,
+        "query($v: String!) { adminSessions(after: $v) { totalCount nodes { sessionId userName } } }",
+    ),
+    query(
+        "Query.adminActions(after)",
+        Named::Cursor("User.sessions"),
+        FORBIDDEN,
+        "query($v: String!) { adminActions(after: $v) { totalCount nodes { reason } } }",
+    ),
     // The very request that alice made, with her key.
     making(
         "CreateProjectInput.idempotencyKey",
@@ -541,6 +577,7 @@ pub const PLAIN: &[(&str, &str)] = &[
         "counts the changes of the project that `projectId` names; a case gives a stale one",
     ),
     ("OpenProjectInput.ttlSeconds", "a duration"),
+    ("AdminRevokeSessionInput.reason", "any text"),
     ("StartRunInput.prompt", "any text: it is read by an agent that sees one project only"),
     ("StartRunInput.agent", "out of the server's catalogue, the same for everybody"),
     ("StartRunInput.model", "out of the server's catalogue, the same for everybody"),

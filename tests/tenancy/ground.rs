@@ -4,7 +4,6 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use workroom::model::id::{ArtifactId, FileId, ProjectId, RunId, SessionId, UserId};
 
 use super::cases::Named;
@@ -12,6 +11,7 @@ use crate::world::{
     PATIENCE, User, World,
     crew::{Scripted, Wait, calls, says},
     id,
+    tables::{Beside, Tables},
 };
 
 /// What a tenant has.
@@ -38,28 +38,23 @@ pub struct Ground {
     queued: String,
     /// The end cursor of each of her lists, by the list's name.
     cursors: Vec<(&'static str, String)>,
-    database: Database,
 }
 
-enum Database {
-    Sqlite(Box<SqliteConnectOptions>),
-    Postgres(String),
-}
-
-/// What only a renewal of a lease changes.
-const HEARTBEAT: &str = "lease_counter";
 pub const KEY: &str = "alice-key-1";
 pub const LABEL: &str = "alice's label";
 
 impl Ground {
     /// On SQLite, or in an empty PostgreSQL database.
     pub async fn new(postgres: Option<String>) -> Self {
-        let mut url = String::new();
+        Self::with_second(postgres, "bob").await
+    }
+
+    /// The same with bob under this name: if it is alice's, all is hers, and bob is another token of hers.
+    async fn with_second(postgres: Option<String>, bob: &str) -> Self {
         let world = World::with(|settings, crew| {
             if let Some(postgres) = postgres {
                 settings.database_url = postgres;
             }
-            url.clone_from(&settings.database_url);
             crew.tools.push(std::sync::Arc::new(Wait::default()));
             crew.models = vec![Scripted::new("scripted", |turn, conversation| {
                 let waits = format!("{:?}", conversation.messages).contains("for ever");
@@ -71,7 +66,7 @@ impl Ground {
             })];
         })
         .await;
-        let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+        let (alice, bob) = (world.user("alice").await, world.user(bob).await);
         let (hers, his) = (things(&alice, "alice").await, things(&bob, "bob").await);
         let key = json!({ "projectId": hers.project, "prompt": "alice's again", "idempotencyKey": KEY });
         alice.ended(&id(&alice.mutate("startRun", key, "run { id }").await["run"])).await;
@@ -85,13 +80,29 @@ impl Ground {
         alice.mutate("copyFile", key, "file { id }").await;
         let running = alice.start_run(&other, "alice's for ever").await;
         let queued = alice.start_run(&other, "alice's later").await;
-        let database = match url.strip_prefix("sqlite:") {
-            Some(path) => Database::Sqlite(Box::new(SqliteConnectOptions::new().filename(path).read_only(true))),
-            None => Database::Postgres(url),
-        };
         let cursors = cursors(&alice, &hers).await;
-        let ground = Self { world, alice, bob, hers, his, running, queued, cursors, database };
+        let ground = Self { world, alice, bob, hers, his, running, queued, cursors };
         ground.quiet().await;
+        ground
+    }
+
+    /// All of it belongs to alice, and what is `hers` she deletes, but it is not swept up as long as the ground stands. What is
+    /// deleted must be answered as what is somebody else's, so bob can try the same cases.
+    pub async fn deleted(postgres: Option<String>) -> Self {
+        let ground = Self::with_second(postgres, "alice").await;
+        let mut beside = ground.world.beside().await;
+        let kind = if matches!(beside, Beside::Sqlite(_)) { "blob" } else { "uuid" };
+        // The sweep cannot delete a run that something names, and leaves the rest of that step as well.
+        beside.change(&format!("create table hold (run_id {kind} references run (id))")).await;
+        beside.change("insert into hold select id from run").await;
+        beside.close().await;
+        let query = "query($run: ID!) { run(id: $run) { project { id } } }";
+        let other = ground.alice.ask(query, json!({ "run": ground.running })).await;
+        for project in [ground.hers.project.clone(), id(&other["run"]["project"])] {
+            let deleted =
+                ground.alice.mutate("deleteProject", json!({ "projectId": project }), "deletedProjectId").await;
+            assert_eq!(deleted["deletedProjectId"], project, "{deleted:#}");
+        }
         ground
     }
 
@@ -109,8 +120,9 @@ impl Ground {
     pub fn values(&self, named: Named) -> Vec<(&'static str, String, String)> {
         let hers = &self.hers;
         match named {
+            Named::User => vec![("user", hers.user.clone(), UserId::new().to_string())],
             Named::Node => [
-                vec![("user", hers.user.clone(), UserId::new().to_string())],
+                self.values(Named::User),
                 self.values(Named::Project),
                 self.values(Named::Session),
                 self.values(Named::Run),
@@ -142,43 +154,10 @@ impl Ground {
     }
 
     /// All tables, whole.
-    pub async fn dump(&self) -> Vec<(String, Vec<String>)> {
-        let mut dump = Vec::new();
-        match &self.database {
-            Database::Sqlite(options) => {
-                let mut conn = SqliteConnection::connect_with(options).await.expect("the database opens");
-                let tables =
-                    "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by 1";
-                let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut conn).await.expect("tables");
-                for table in tables {
-                    let columns = "select 'quote(\"' || name || '\")' from pragma_table_info($1) where name <> $2";
-                    let columns: Vec<String> = sqlx::query_scalar(columns)
-                        .bind(&table)
-                        .bind(HEARTBEAT)
-                        .fetch_all(&mut conn)
-                        .await
-                        .expect("columns");
-                    let rows = format!("select {} from \"{table}\" order by 1", columns.join(" || '|' || "));
-                    let rows = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut conn).await.expect("rows");
-                    dump.push((table, rows));
-                }
-                conn.close().await.expect("the database closes");
-            }
-            Database::Postgres(url) => {
-                let mut conn = PgConnection::connect(url).await.expect("the database opens");
-                let tables =
-                    "select table_name::text from information_schema.tables where table_schema = 'public' order by 1";
-                let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut conn).await.expect("tables");
-                for table in tables {
-                    let rows = format!("select (to_jsonb(t) - '{HEARTBEAT}')::text from \"{table}\" t order by 1");
-                    let rows = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut conn).await.expect("rows");
-                    dump.push((table, rows));
-                }
-                conn.close().await.expect("the database closes");
-            }
-        }
-        assert!(dump.len() > 10 && dump.iter().any(|(table, rows)| table == "run" && rows.len() > 3), "an empty dump");
-        dump
+    pub async fn dump(&self) -> Tables {
+        let tables = self.world.tables().await;
+        assert!(tables["run"].len() > 3, "an empty dump");
+        tables
     }
 
     /// All that alice has, as she sees it.

@@ -6,6 +6,7 @@ pub mod form;
 pub mod live;
 pub mod promise;
 pub mod runs;
+pub mod tables;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -91,7 +92,15 @@ impl World {
 
     /// A user whose token expires.
     pub async fn user_until(&self, name: &str, expires_in: Option<Duration>) -> User {
-        let new = NewToken { user_name: name.into(), admin: false, expires_in };
+        self.user_of(NewToken { user_name: name.into(), admin: false, expires_in }).await
+    }
+
+    /// An admin with a token.
+    pub async fn admin(&self, name: &str) -> User {
+        self.user_of(NewToken { user_name: name.into(), admin: true, expires_in: None }).await
+    }
+
+    async fn user_of(&self, new: NewToken) -> User {
         let (token, secret) = create_token(&self.house().app().store, new).await.expect("a token");
         User { http: Client::new(), base: self.base(), token, secret }
     }

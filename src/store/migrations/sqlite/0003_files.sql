@@ -7,7 +7,6 @@ alter table file_version add column loose_since text;
 -- What names a content.
 create index file_by_version on file (version_id);
 create index artifact_by_version on artifact (version_id);
-create index run_input_by_version on run_input (version_id);
 
 -- The newest file below a directory is found without reading the files.
 create index file_by_path on file (project_id, area, path, modified_at);

@@ -1,0 +1,105 @@
+//! The program is killed in the middle of sweeping.
+
+use std::{path::Path, time::Duration};
+
+use tokio::time::sleep;
+use workroom::{
+    cli::house::open_store,
+    clock,
+    model::{
+        event::{EventBody, Notice, NoticeLevel},
+        id::RunId,
+        scope::Sweep,
+    },
+    store::{Store, deletion, event},
+    worker::Crew,
+};
+
+use super::deleted;
+use crate::{
+    worker::process::{Process, user},
+    world::{PATIENCE, World, crew::echo, settings_in, tables::counts},
+};
+
+/// Enough to be swept for a while.
+const EVENTS: i64 = 30_000;
+const OBJECTS: usize = 1_500;
+
+/// Gives a project a long timeline and many objects.
+async fn fill(data: &Path, project: &str, run: &str) {
+    let store = open_store(&settings_in(data)).await.expect("the database opens");
+    let run: RunId = run.parse().expect("a run");
+    for first in (0..EVENTS).step_by(1_000) {
+        let events: Vec<EventBody> =
+            (0..1_000).map(|at| Notice { level: NoticeLevel::Info, text: format!("Note {at}.") }.into()).collect();
+        // Below those that the run has: after its end nothing is appended.
+        let unit = store.write(move |tx| {
+            Box::pin(async move { event::insert(tx, run, first - EVENTS, clock::now(), &events).await })
+        });
+        unit.await.expect("events");
+    }
+    store.close().await;
+    let folder = data.join("files/projects").join(project).join("drive");
+    for number in 0..OBJECTS {
+        let folder = folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("object.md"), "# An object\n").expect("an object");
+    }
+}
+
+/// How many rows of events there are, and whether a project is being deleted.
+async fn left(store: &Store) -> bool {
+    let mut conn = store.read().await.expect("a connection");
+    !deletion::due(&mut conn, &Sweep::new(), 10).await.expect("a look").is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_killed_again_and_again_goes_on_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    // A server in this process makes the project; its lease is short.
+    let crew = Crew { models: vec![echo()], lease: Duration::from_millis(500), ..Crew::default() };
+    let none = tempfile::tempdir().expect("a temporary folder");
+    let world = World::of(settings_in(&data), crew.clone(), none).await;
+    let amy = world.user("amy").await;
+    let other = amy.project("Staying").await;
+    amy.upload_one(&other, "stays.md", b"# Stays\n").await;
+    let (before, objects) = (world.tables().await, world.objects());
+    let project = amy.project("Going").await;
+    let run = amy.finished_run(&project, "Go.").await;
+    let copy = amy.clone();
+    world.stop().await;
+    fill(&data, &project, &run).await;
+
+    let process = Process::serve(&data).await;
+    deleted(&user(&data, &process.base).await, &project).await;
+    sleep(Duration::from_millis(60)).await;
+    process.kill().await;
+    let mut seen = Vec::new();
+    for pause in [0, 40, 120] {
+        let process = Process::serve(&data).await;
+        sleep(Duration::from_millis(pause)).await;
+        process.kill().await;
+        let mut beside = crate::world::tables::Beside::open(&settings_in(&data).database_url).await;
+        seen.push(beside.tables().await["run_event"].len());
+        beside.close().await;
+    }
+    assert!(seen.is_sorted_by(|more, fewer| more >= fewer), "each goes on where the one before was killed: {seen:?}");
+    assert!(seen[0] > 0, "the first was killed in the middle: {seen:?}");
+
+    let world = World::of(settings_in(&data), crew, folder).await;
+    let swept = async {
+        while left(&world.house().app().store).await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, swept).await.expect("the sweep ends");
+    let after = world.tables().await;
+    // `user` made another token for the program of its own.
+    let mut expected = counts(&before);
+    expected.insert("token", before["token"].len() + 1);
+    assert_eq!(counts(&after), expected);
+    assert_eq!(world.objects(), objects);
+    assert_eq!(copy.at(&world).project("Next").await.split('_').next(), Some("project"));
+    world.stop().await;
+}
