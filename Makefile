@@ -15,11 +15,11 @@ demo: compiler ## Start a server, run an agent on real documents, watch it live 
 test: compiler database modules ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
 
-check: compiler modules ## Formatting, lints, documentation, licences, the schema, the import table
+check: compiler modules ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-	cargo test --locked --test suite -- architecture:: licences:: schema:: relay::
+	cargo test --locked --test suite -- architecture:: licences:: schema:: lint:: relay::
 
 fmt: ## Format the code
 	cargo fmt
@@ -40,7 +40,7 @@ node:
 	@command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
 
 # The audits' runners and the Relay compiler.
-modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json
+modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json tests/lint/node_modules/.package-lock.json
 
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	cd tests/$* && npm ci --no-audit --no-fund
