@@ -4,7 +4,7 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 INSTALL := $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: help demo test check fmt schema compiler database node modules
+.PHONY: help demo test check fmt schema compiler database node modules guides
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,7 +12,7 @@ help: ## Show this list
 demo: compiler ## Start a server, run an agent on real documents, watch it live (DEMO_ONCE=1 leaves when the story is told)
 	cargo run --locked --quiet -- demo --log warn
 
-test: compiler database modules ## Everything that can be tested, with the packages that it needs
+test: compiler database modules guides ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
 
 check: compiler modules ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
@@ -39,9 +39,19 @@ database:
 node:
 	@command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
 
-# The audits' runners and the Relay compiler.
-modules: node tests/audit/node_modules/.package-lock.json tests/relay/node_modules/.package-lock.json tests/lint/node_modules/.package-lock.json
+# The audits' runners, the Relay compiler, the schema's lints.
+modules: node $(patsubst %,tests/%/node_modules/.package-lock.json,audit relay lint)
+
+# What the guides' programs run on: the packages that they name, curl and jq.
+guides: modules tests/guides/node_modules/.package-lock.json tests/guides/.venv/.requirements.txt
+	@command -v curl >/dev/null && command -v jq >/dev/null || { $(INSTALL) curl jq; }
 
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	cd tests/$* && npm ci --no-audit --no-fund
 	@touch $@
+
+tests/guides/.venv/.requirements.txt: tests/guides/requirements.txt
+	python3 -c 'import ensurepip' || { $(INSTALL) python3-venv; }
+	python3 -m venv tests/guides/.venv
+	tests/guides/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@
