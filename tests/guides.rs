@@ -1,9 +1,7 @@
 //! The guides as they stand: the programs in `docs/` and in the README are run with the real packages against a server, and
 //! say what they should. `make guides` installs the packages.
 
-#[path = "guides/guide.rs"]
 mod guide;
-#[path = "guides/wire.rs"]
 mod wire;
 
 use std::{collections::BTreeSet, fs, path::Path, process::Stdio, sync::Arc};
@@ -17,7 +15,7 @@ use tokio::{
 
 use self::{guide::Guide, wire::Wire};
 use crate::{
-    support::program::{installed, to_the_end},
+    support::program::{finished, installed, to_the_end},
     world::{
         PATIENCE, User, World,
         crew::{Gate, Scripted, calls, says},
@@ -62,9 +60,9 @@ impl Ground {
 
     /// What a program prints to its end.
     async fn printed(&self, program: &mut Command) -> String {
-        let (well, said) = to_the_end(program.env("WORKROOM_PROJECT", &self.project).stderr(Stdio::inherit())).await;
-        assert!(well, "{said}");
-        said
+        let output = finished(program.env("WORKROOM_PROJECT", &self.project)).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// A program lists the projects, in more than one page.
@@ -93,7 +91,8 @@ impl Ground {
 
     /// What a program prints that follows a run, cut off and let on in the middle of it.
     async fn printed_over_a_cut(&self, program: &mut Command) -> String {
-        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
+        let mut child =
+            program.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output"));
         let mut printed = String::new();
         let until_the_gate = async {
@@ -105,7 +104,9 @@ impl Ground {
         assert_eq!(self.wire.sockets(), 1);
         self.wire.cut();
         self.gate.open();
-        timeout(PATIENCE, lines.read_to_string(&mut printed)).await.expect("it ends in time").expect("text");
+        let rest = timeout(PATIENCE, lines.read_to_string(&mut printed)).await;
+        rest.unwrap_or_else(|_| panic!("it does not end: {printed} and {} sockets", self.wire.sockets()))
+            .expect("text");
         assert!(child.wait().await.expect("an end").success(), "{printed}");
         assert_eq!(self.wire.sockets(), 2, "it came back once");
         printed
@@ -229,6 +230,7 @@ fn the_packages_that_a_guide_names_are_those_of_its_story() {
         }
     }
     let named = Guide::open("docs/python.md").contents().swap_remove(0);
-    let named = named.trim().strip_prefix("pip install '").and_then(|named| named.strip_suffix('\'')).expect("a package");
+    let named =
+        named.trim().strip_prefix("pip install '").and_then(|named| named.strip_suffix('\'')).expect("a package");
     assert!(include_str!("guides/requirements.txt").contains(&format!("\n{named}==")), "{named}");
 }

@@ -72,7 +72,9 @@ const BEFORE: &str = "# The schema of the last release: 1.2.0
 
 /// A changelog that says this of what is not released.
 fn changelog(items: &str) -> String {
-    format!("# Changelog\n\n## Unreleased\n\n{items}\n## 1.2.0\n\n- Breaking: `Query.page` `Page.size` `PageList`.\n\n## 1.1.0\n")
+    format!(
+        "# Changelog\n\n## Unreleased\n\n{items}\n## 1.2.0\n\n- Breaking: `Query.page` `Page.size` `PageList`.\n\n## 1.1.0\n"
+    )
 }
 
 #[tokio::test]
@@ -90,7 +92,11 @@ async fn a_breaking_change_that_nobody_names_is_refused() {
         (&gone, "- Breaking: much.\n- Page.size is no more.\n", "Page.size"),
         (&gone, "- Breaking: much.\n\nPage.size is no more.\n", "Page.size"),
         // One of several.
-        (&other, "- Breaking: `Query.pages` is a `PageConnection`, without `Query.pages.first` and `Query.pages.after`.\n", "PageList"),
+        (
+            &other,
+            "- Breaking: `Query.pages` is a `PageConnection`, without `Query.pages.first` and `Query.pages.after`.\n",
+            "PageList",
+        ),
     ] {
         let (well, said) = breaking(BEFORE, after, &changelog(items)).await;
         assert!(!well && said.contains(&format!("\n  {missing}: ")), "{items} should not do:\n{said}");

@@ -6,6 +6,7 @@ import { ProjectList } from './src/ProjectList';
 import { environment } from './src/environment';
 
 globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+globalThis.IS_REACT_NATIVE_TEST_ENVIRONMENT = true; // or the renderer prints that people should test in browsers
 const page = (
   <RelayEnvironmentProvider environment={environment}>
     <Suspense fallback={null}>

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -18,9 +18,14 @@ pub fn installed(path: &str) -> PathBuf {
     whole
 }
 
-/// Runs a program to its end; answers with whether it went well, and what it said.
-pub async fn to_the_end(command: &mut Command) -> (bool, String) {
+/// Runs a program to its end.
+pub async fn finished(command: &mut Command) -> Output {
     let output = timeout(PATIENCE, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
-    let output = output.expect("the program ends in time").expect("the program runs");
+    output.expect("the program ends in time").expect("the program runs")
+}
+
+/// Runs a program to its end; answers with whether it went well, and all that it said.
+pub async fn to_the_end(command: &mut Command) -> (bool, String) {
+    let output = finished(command).await;
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
