@@ -98,7 +98,11 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["ProjectScope::owned("], &["src/app/mod.rs"], "one function opens projects"),
     (&["RunLease::granted(", "Self::granted("], &["src/store/lease.rs"], "a lease comes from the row that was claimed"),
-    (&["Sweep::new(", "Sweep::default("], &["src/worker/chores.rs"], "only the reapers look across projects"),
+    (
+        &["Sweep::new(", "Sweep::default("],
+        &["src/worker/chores.rs", "src/app/activity.rs"],
+        "only the reapers look across projects, and the one reader that tells each watcher what concerns it",
+    ),
     (&["Utc::now(", "Uuid::now_v7(", "SystemTime::now("], &["src/clock.rs"], "times and ids come from `clock`"),
     (&["std::env", "env::var", "env = \""], &["src/config.rs"], "settings are read once, by `config`"),
     (

@@ -183,6 +183,25 @@ async fn ids_that_are_malformed_or_of_another_kind_are_refused() {
     scene.world.stop().await;
 }
 
+/// Such an error is one of the whole field, so its message must say what to mend: which argument, and what it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_named_with_what_is_taken() {
+    let scene = Scene::on_sqlite().await;
+    let address = "query($id: ID!) { node(id: $id) { ... on File { downloadUrl(expiresInSeconds: 3601) } } }";
+    for (query, id, path, said) in [
+        (START, "nope", json!(["startRun"]), "not the id of a project. Such ids look like `project_01jd…`"),
+        (CANCEL, scene.project.as_str(), json!(["cancelRun"]), "not the id of a run. Such ids look like `run_01jd…`"),
+        (address, &scene.file, json!(["node", "downloadUrl"]), "`expiresInSeconds` is from 1 to 3600; it was 3601."),
+    ] {
+        let answer = scene.amy.answer(query, json!({ "id": id })).await;
+        let error = &answer["errors"][0];
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(said)), "{answer:#}");
+        assert_eq!(error["path"], path, "{answer:#}");
+        assert!(error["locations"][0]["line"].is_number(), "{answer:#}");
+    }
+    scene.world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_nobody_has_are_absent() {
     let scene = Scene::on_sqlite().await;

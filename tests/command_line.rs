@@ -184,25 +184,39 @@ async fn close_code(socket: &mut Ws) -> Option<u16> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_subcommand_explains_itself() {
     let home = Home::new();
-    let commands: [&[&str]; 10] = [
-        &[],
-        &["serve"],
-        &["demo"],
-        &["schema"],
-        &["migrate"],
-        &["token"],
-        &["token", "create"],
-        &["token", "list"],
-        &["token", "revoke"],
-        &["doctor"],
+    // What each reads: everything, what finds the database, or nothing.
+    let (all, database, none) = (["--data", "--listen"].as_slice(), ["--data"].as_slice(), [].as_slice());
+    let commands: [(&[&str], &[&str]); 10] = [
+        (&[], all),
+        (&["serve"], all),
+        (&["demo"], all),
+        (&["schema"], none),
+        (&["migrate"], database),
+        (&["token"], database),
+        (&["token", "create"], database),
+        (&["token", "list"], database),
+        (&["token", "revoke"], database),
+        (&["doctor"], all),
     ];
-    for command in commands {
+    for (command, settings) in commands {
         let mut arguments = command.to_vec();
         arguments.push("--help");
         let said = home.run(&arguments).await;
         assert_eq!(said.code, Some(0), "{command:?}: {}", said.err);
         assert!(said.out.contains("Usage: workroom"), "{command:?}: {}", said.out);
-        assert!(said.out.contains("--data") && said.out.contains("WORKROOM_DATA"), "{command:?} names the settings");
+        for (flag, variable) in [("--data", "WORKROOM_DATA"), ("--listen", "WORKROOM_LISTEN")] {
+            let named = said.out.contains(&format!("{flag} <")) && said.out.contains(variable);
+            assert_eq!(named, settings.contains(&flag), "{command:?} names the settings that it reads: {}", said.out);
+        }
+    }
+    // A script may give all of them the same.
+    let same = ["--listen", "127.0.0.1:1", "--allow-origin", "https://app.example", "--dev"];
+    for command in [["schema"].as_slice(), &["token", "list"]] {
+        for arguments in [[same.as_slice(), command].concat(), [command, &same].concat()] {
+            let elsewhere = Home::new();
+            let said = elsewhere.run(&arguments).await;
+            assert_eq!(said.code, Some(0), "{arguments:?}: {}", said.err);
+        }
     }
     let wrong = home.run(&["sevre"]).await;
     assert!(wrong.code != Some(0) && wrong.err.contains("sevre"), "{}", wrong.err);
@@ -255,10 +269,8 @@ async fn a_token_is_made_used_listed_and_revoked_while_the_server_runs() {
     let mut socket = server.socket("", &token).await.expect("a socket");
     let id = rows[0]["id"].as_str().expect("an id").to_owned();
     let revoked = home.run(&["token", "revoke", &id]).await;
-    let since = Instant::now();
     assert_eq!(revoked.code, Some(0), "{}", revoked.err);
     assert_eq!(close_code(&mut socket).await, Some(4403));
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
     assert_eq!(server.status(&token).await, StatusCode::UNAUTHORIZED);
     for wrong in [id.as_str(), "token_01h455vb4pex5vsknk084sn02q", "amy", ""] {
         let said = home.run(&["token", "revoke", wrong]).await;
@@ -322,6 +334,10 @@ async fn what_stands_in_the_way_of_a_start_is_said() {
         ill.out
     );
     drop(taken);
+    let server = home.serve(&[]).await;
+    let well = home.run(&["doctor", "--listen", server.base.trim_start_matches("http://")]).await;
+    assert!(well.code == Some(0) && well.out.contains("a Workroom is serving there"), "{}", well.out);
+    assert_eq!(server.stop().await.0, Some(0));
 
     fs::write(home.path().join("file"), "in the way").expect("written");
     for data in ["file", "file/below"] {
@@ -382,7 +398,16 @@ async fn development_mode_answers_this_machine_and_no_other() {
     for origin in ["http://evil.example", "http://localhost.evil.example", "null"] {
         assert_eq!(cors(origin).await, None, "{origin}");
         assert!(server.socket(origin, "").await.is_err(), "{origin}");
+        // Nobody needs a token here, so a page must not even be able to ask without hearing the answer.
+        let blind = "mutation { createProject(input: { name: \"theirs\" }) { project { id } } }";
+        let asked = server.post("", blind).header("origin", origin).send().await.expect("an answer");
+        assert_eq!(asked.status(), StatusCode::FORBIDDEN, "{origin}");
+        assert_eq!(asked.json::<Value>().await.expect("JSON")["errors"][0]["extensions"]["code"], "FORBIDDEN");
+        let address = format!("{}/graphql?query=%7B__typename%7D", server.base);
+        let asked = server.http.get(address).header("origin", origin).send().await.expect("an answer");
+        assert_eq!(asked.status(), StatusCode::FORBIDDEN, "{origin}");
     }
+    assert_eq!(server.ask("", "{ projects { totalCount } }").await["data"]["projects"]["totalCount"], 0);
     // A flag without a value, and the environment, say it too.
     let other = Home::new();
     let mut command = other.command(&["serve", "--listen", "0.0.0.0:0"]);
@@ -415,6 +440,11 @@ async fn a_foreign_page_is_let_in_only_when_it_is_listed() {
         let response =
             server.post(&token, "{ viewer { name } }").header("origin", origin).send().await.expect("an answer");
         assert!(response.headers().get("access-control-allow-origin").is_none(), "{origin}");
+        assert_eq!(
+            response.status(),
+            StatusCode::OK,
+            "whoever has a token is no blind page; the browser keeps the answer from it"
+        );
         let asked = preflight(origin).await;
         assert!(
             asked.status() == StatusCode::FORBIDDEN && asked.headers().get("access-control-allow-origin").is_none()

@@ -1,5 +1,6 @@
 //! The stories: whole-server tests on a real server with a real store, one module each.
 
+mod activity;
 mod architecture;
 mod audit;
 mod bad_input;

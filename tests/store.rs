@@ -2,6 +2,8 @@
 //!
 //! A file per noun, and some for what goes across them: the writer, tenancy, migrations, and how queries are planned.
 
+mod activity;
+mod append;
 mod artifact;
 mod event;
 mod file;

@@ -1,6 +1,7 @@
 //! The use cases: authorise, one unit, change, append events, ring the bell. A file per noun.
 
 pub mod access;
+pub mod activity;
 pub mod file;
 mod idempotency;
 pub mod project;
@@ -10,6 +11,7 @@ pub mod work;
 
 use std::time::Duration;
 
+use self::activity::Activity;
 use crate::{
     error::{Error, Result},
     files::{Files, signature::Signer},
@@ -34,6 +36,8 @@ pub struct App {
     pub timeline: Timeline,
     /// Doorbells.
     pub hints: Hints,
+    /// What changes in projects, for those who watch.
+    pub activity: Activity,
     /// Signs download addresses.
     pub signer: Signer,
     /// What holds here.

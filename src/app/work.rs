@@ -23,7 +23,13 @@ use crate::{
         scope::{RunLease, Viewer},
         user::UserRole,
     },
-    store::{self, Tx, file::Placing, lease, turn},
+    store::{
+        self, Tx,
+        event::Append,
+        file::Placing,
+        lease,
+        turn::{self, Turn},
+    },
     timeline::append,
 };
 
@@ -192,9 +198,17 @@ impl Desk {
 
     /// Commits a step. An error of kind `Expired` if the lease is lost; then nothing of it happened.
     pub async fn commit(&self, step: Step) -> Result<()> {
-        let lease = self.lease;
-        self.app.store.write(move |tx| async move { write(tx, &lease, step).await }.boxed()).await?;
-        self.app.hints.ring(Topic::Run(lease.run_id()));
+        let Step { effect, events, turn, usage } = step;
+        let turn = turn.map(|(index, record)| Turn { index, version: TURN_VERSION, record });
+        let mut append = Append { lease: self.lease, at: clock::now(), bodies: events, turn, usage };
+        if let Some(effect) = effect {
+            // An effect also locks rows of the project's files, which an upload may hold: in a unit of its own it waits alone.
+            append.bodies.insert(0, effect.event());
+            self.app.store.write(move |tx| async move { write(tx, &append, &effect).await }.boxed()).await?;
+        } else {
+            append::commit(&self.app.store, append).await?;
+        }
+        self.app.hints.ring(Topic::Run(self.lease.run_id()));
         Ok(())
     }
 
@@ -218,33 +232,19 @@ impl Desk {
     }
 }
 
-async fn write(tx: &mut Tx, lease: &RunLease, step: Step) -> Result<()> {
-    let now = clock::now();
-    let mut events = Vec::with_capacity(step.events.len() + 1);
+async fn write(tx: &mut Tx, append: &Append, effect: &Effect) -> Result<()> {
+    let Append { lease, at, .. } = append;
     // The append comes first: it is the fence, and it locks the run's row.
-    events.extend(step.effect.as_ref().map(Effect::event));
-    events.extend(step.events);
-    if !events.is_empty() {
-        append::append(tx, lease, now, &events).await?;
-    } else if !lease::renew(tx, lease).await? {
-        return Err(append::lost());
-    }
-    match step.effect {
-        Some(Effect::Write { version, placing }) => {
-            store::file::insert_version(tx, lease.scope(), placing.area, &version, now).await?;
-            store::file::place(tx, lease.scope(), &placing, now).await?;
+    append::append(tx, append).await?;
+    match effect {
+        Effect::Write { version, placing } => {
+            store::file::insert_version(tx, lease.scope(), placing.area, version, *at).await?;
+            store::file::place(tx, lease.scope(), placing, *at).await?;
         }
-        Some(Effect::Output(artifact)) => {
-            store::file::insert_version(tx, lease.scope(), FileArea::Artifacts, &artifact.version, now).await?;
-            store::artifact::insert(tx, lease, &artifact).await?;
+        Effect::Output(artifact) => {
+            store::file::insert_version(tx, lease.scope(), FileArea::Artifacts, &artifact.version, *at).await?;
+            store::artifact::insert(tx, lease, artifact).await?;
         }
-        None => {}
-    }
-    if let Some((index, record)) = step.turn {
-        turn::insert(tx, lease, index, TURN_VERSION, &record).await?;
-    }
-    if let Some((model, usage)) = step.usage {
-        lease::add_usage(tx, lease, &model, &usage).await?;
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! `workroom doctor`: whether a server could work with these settings.
 
-use std::process::ExitCode;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+};
 
 use super::house::open_store;
 use crate::{
     config::Settings,
     error::{Error, Result},
     files::Files,
-    http::server::bind,
+    http::{health::serves_at, server::bind},
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
@@ -22,7 +25,7 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
     report("data folder", writable(settings));
     report("database", database(settings).await);
     report("files", files(settings).await);
-    report("address", bind(settings.listen).map(|_| format!("{} is free", settings.listen)));
+    report("address", address(settings.listen).await);
     let mode = if settings.dev { "development: everybody on this machine is let in" } else { "tokens are needed" };
     report("access", Ok(mode.into()));
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -32,6 +35,22 @@ fn writable(settings: &Settings) -> Result<String> {
     std::fs::create_dir_all(&settings.data).map_err(Error::unavailable)?;
     tempfile::tempfile_in(&settings.data).map_err(Error::unavailable)?;
     Ok(settings.data.display().to_string())
+}
+
+/// Whether a server could listen there. Beside a server that already does, that is as it should be.
+async fn address(listen: SocketAddr) -> Result<String> {
+    let Err(error) = bind(listen) else { return Ok(format!("{listen} is free")) };
+    // A server that listens everywhere is asked by way of this machine.
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    if serves_at(SocketAddr::new(ip, listen.port())).await {
+        Ok(format!("{listen} is taken, and a Workroom is serving there"))
+    } else {
+        Err(error)
+    }
 }
 
 async fn database(settings: &Settings) -> Result<String> {

@@ -10,7 +10,7 @@ use std::{
 use futures_util::FutureExt;
 
 use crate::{
-    app::{App, Rules, UploadRules, access},
+    app::{App, Rules, UploadRules, access, activity::Activity},
     config::Settings,
     error::{Error, Kind, Result},
     files::{Files, signature::Signer},
@@ -62,7 +62,7 @@ impl House {
             tracing::warn!("clients cannot load from http://{address}: say by --public-url how they reach this server");
         }
         let local = if settings.dev { Some(access::local_user(&app.store).await?) } else { None };
-        let policy = Policy { allow_origin: settings.allow_origin.clone(), local };
+        let policy = Policy { allow_origin: settings.allow_origin.clone(), local, ..Policy::default() };
         let server = Server::start(app.clone(), policy, listener)?;
         let setup = Setup { crew, max_runs: settings.max_runs, limits: settings.limits };
         let worker = Worker::start(app.clone(), setup);
@@ -107,6 +107,7 @@ async fn app(settings: &Settings, crew: &Crew, store: Store, address: SocketAddr
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             uploads: UploadRules::default(),
         },
+        activity: Activity::new(store.clone()),
         store,
         files,
         hints,

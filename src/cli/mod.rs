@@ -9,7 +9,7 @@ mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{DemoFlags, Given, Settings},
@@ -45,9 +45,24 @@ enum Command {
     Doctor,
 }
 
+/// What a command reads that works on the database alone.
+const DATABASE: [&str; 5] = ["data", "database_url", "log_format", "log", "config"];
+
+/// The command line. Each command takes every setting, so that a script may give all of them the same, and shows those it reads.
+fn command_line() -> clap::Command {
+    let settings = Given::augment_args(clap::Command::new("settings"));
+    let reads = [("schema", [].as_slice()), ("migrate", &DATABASE), ("token", &DATABASE)];
+    reads.into_iter().fold(CommandLine::command(), |whole, (name, read)| {
+        let unread = settings.get_arguments().filter(|setting| !read.contains(&setting.get_id().as_str()));
+        let hidden: Vec<_> = unread.map(|setting| setting.clone().hide(true)).collect();
+        whole.mut_subcommand(name, |command| command.args(hidden))
+    })
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let CommandLine { given, command } = CommandLine::parse();
+    let matches = command_line().get_matches();
+    let CommandLine { given, command } = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(given, command) {
         Ok(code) => code,
         Err(error) => {

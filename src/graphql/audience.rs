@@ -10,7 +10,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -19,8 +19,9 @@ use async_graphql::{
     registry::Registry,
 };
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use tokio::{
-    sync::{Mutex as Turns, OwnedMutexGuard},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
@@ -28,51 +29,68 @@ use crate::model::scope::Viewer;
 
 /// Answers that an audience remembers.
 const REMEMBERED: usize = 16;
-/// How old an answer may be that is told to another: an answer says how things are now.
-const FRESH: Duration = Duration::from_secs(1);
-/// How long one waits for another's execution before executing oneself. The other may be held up by a client that does not
-/// read, and nobody is to wait for that.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// The largest text that is remembered, in bytes.
+const LARGEST: usize = 256 << 10;
+
+/// How long the members of an audience rely on each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How old an answer may be that is told to another: an answer says how things are now.
+    pub fresh: Duration,
+    /// How long one waits for another's execution before executing oneself. The other may be held up by a client that does not
+    /// read, and nobody is to wait for that.
+    pub patience: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { fresh: Duration::from_secs(1), patience: Duration::from_millis(250) }
+    }
+}
 
 /// What an answer is about: the first and the last sequence of its batch.
 type Span = (i64, i64);
 type Text = Arc<RawValue>;
-/// Held by the one who executes; then the text, or nothing if there was none to share.
-type Telling = Arc<Turns<Option<Text>>>;
-
-/// Who asked, and what.
-type Key = (Viewer, Arc<str>);
+/// Who asked, and the hash of what.
+type Key = (Viewer, [u8; 32]);
 
 /// The audiences of this process. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Audiences(Arc<Mutex<HashMap<Key, Weak<Audience>>>>);
+pub struct Audiences {
+    present: Arc<Mutex<HashMap<Key, Weak<Audience>>>>,
+    terms: Terms,
+}
 
 /// Those who asked the same.
-pub struct Audience {
+struct Audience {
     key: Key,
     answers: Mutex<VecDeque<Answer>>,
     audiences: Audiences,
 }
 
+/// An answer that was begun; the text is there when it was serialised without errors.
+#[derive(Clone)]
 struct Answer {
     span: Span,
     begun: Instant,
-    telling: Telling,
+    text: Arc<OnceLock<Text>>,
+    /// One executes at a time.
+    turn: Arc<Semaphore>,
 }
 
-/// One subscriber's place: what it asked, and what it is told just now.
+/// Where the field and the transport of one subscriber meet: what was asked, and what is to be sent just now.
 pub struct Seat {
-    question: Arc<str>,
+    question: [u8; 32],
     told: Mutex<Told>,
 }
 
 #[derive(Default)]
 enum Told {
-    /// Nothing: it executes for itself alone.
+    /// Nothing: the subscriber executes for itself alone.
     #[default]
     Nothing,
-    /// It executes, and the others wait.
-    ToTell(OwnedMutexGuard<Option<Text>>),
+    /// It executes, and the others wait as long as it holds the turn.
+    ToTell(Arc<OnceLock<Text>>, OwnedSemaphorePermit),
     /// Another has executed this.
     Text(Text),
 }
@@ -82,81 +100,96 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Audiences {
+    /// Audiences on these terms.
+    pub fn on(terms: Terms) -> Self {
+        Self { terms, ..Self::default() }
+    }
+
     /// Takes a place among those who asked the same. It is left by dropping it.
-    pub(super) fn join(&self, viewer: Viewer, seat: &Arc<Seat>) -> Arc<Place> {
-        let key = (viewer, seat.question.clone());
-        let mut audiences = lock(&self.0);
-        let audience = audiences.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let audience = Arc::new(Audience { key: key.clone(), answers: Mutex::default(), audiences: self.clone() });
-            audiences.insert(key, Arc::downgrade(&audience));
+    pub(super) fn join(&self, viewer: Viewer, seat: &Arc<Seat>) -> Arc<Member> {
+        let key = (viewer, seat.question);
+        let mut present = lock(&self.present);
+        let audience = present.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let audience = Arc::new(Audience { key, answers: Mutex::default(), audiences: self.clone() });
+            present.insert(key, Arc::downgrade(&audience));
             audience
         });
-        Arc::new(Place { audience, seat: seat.clone(), since: Instant::now() })
+        Arc::new(Member { audience, seat: seat.clone(), since: Mutex::new(Instant::now()) })
     }
 }
 
 impl Drop for Audience {
     fn drop(&mut self) {
-        let mut audiences = lock(&self.audiences.0);
+        let mut present = lock(&self.audiences.present);
         // Somebody may have asked the same in this moment, and have an audience of their own.
-        if audiences.get(&self.key).is_some_and(|audience| audience.strong_count() == 0) {
-            audiences.remove(&self.key);
+        if present.get(&self.key).is_some_and(|audience| audience.strong_count() == 0) {
+            present.remove(&self.key);
         }
     }
 }
 
 impl Audience {
-    /// The telling of the answer about `span` that was begun since then, if it is still fresh; otherwise a new one.
-    fn telling(&self, span: Span, since: Instant) -> Telling {
+    /// The answer about `span` that was begun since then, if it is still fresh; otherwise a new one.
+    fn answer(&self, span: Span, since: Instant) -> Answer {
         let mut answers = lock(&self.answers);
-        let found = answers
-            .iter()
-            .find(|answer| answer.span == span && answer.begun >= since && answer.begun.elapsed() < FRESH);
-        if let Some(answer) = found {
-            return answer.telling.clone();
+        answers.retain(|answer| answer.begun.elapsed() < self.audiences.terms.fresh);
+        if let Some(answer) = answers.iter().find(|answer| answer.span == span && answer.begun >= since) {
+            return answer.clone();
         }
         if answers.len() == REMEMBERED {
             answers.pop_front();
         }
-        let telling = Telling::default();
-        answers.push_back(Answer { span, begun: Instant::now(), telling: telling.clone() });
-        telling
+        let answer = Answer { span, begun: Instant::now(), text: Arc::default(), turn: Arc::new(Semaphore::new(1)) };
+        answers.push_back(answer.clone());
+        answer
     }
 }
 
 /// A subscriber in its audience. One `Arc` of the audience is one subscriber: that is how it is counted.
-pub(super) struct Place {
+pub(super) struct Member {
     audience: Arc<Audience>,
     seat: Arc<Seat>,
-    since: Instant,
+    /// An answer that was begun before is not told: things never seem to go back.
+    since: Mutex<Instant>,
 }
 
-impl Place {
+impl Member {
     /// Whether another has executed this already; then there is nothing to execute, and the seat has the answer.
     async fn is_told(&self, span: Span) -> bool {
         // Whoever is alone has nobody to share with, and keeps nothing.
         let told = if Arc::strong_count(&self.audience) == 1 {
+            lock(&self.audience.answers).clear();
             Told::Nothing
         } else {
-            let telling = self.audience.telling(span, self.since);
-            match timeout(PATIENCE, telling.lock_owned()).await {
-                Ok(turn) => match &*turn {
-                    Some(text) => Told::Text(text.clone()),
-                    None => Told::ToTell(turn),
-                },
-                Err(_) => Told::Nothing,
-            }
+            let answer = self.audience.answer(span, *lock(&self.since));
+            let told = self.wait_for(&answer).await;
+            *lock(&self.since) = if matches!(told, Told::Nothing) { Instant::now() } else { answer.begun };
+            told
         };
         let is_told = matches!(told, Told::Text(_));
         *lock(&self.seat.told) = told;
         is_told
     }
+
+    async fn wait_for(&self, answer: &Answer) -> Told {
+        let told = || answer.text.get().cloned().map(Told::Text);
+        if let Some(told) = told() {
+            return told;
+        }
+        let turn = timeout(self.audience.audiences.terms.patience, answer.turn.clone().acquire_owned()).await;
+        // Looked at before the turn: it may have been told while the one whose turn came next did not look.
+        match (told(), turn) {
+            (Some(told), _) => told,
+            (None, Ok(Ok(turn))) => Told::ToTell(answer.text.clone(), turn),
+            (None, _) => Told::Nothing,
+        }
+    }
 }
 
 impl Seat {
     /// A seat for a subscriber with this operation: its document, name and variables.
-    pub fn new(question: String) -> Arc<Self> {
-        Arc::new(Self { question: question.into(), told: Mutex::default() })
+    pub fn new(question: &[u8]) -> Arc<Self> {
+        Arc::new(Self { question: Sha256::digest(question).into(), told: Mutex::default() })
     }
 
     /// What the subscriber is to be sent instead of its own `response`, if it shares an answer: another's text, or what `text` makes
@@ -168,12 +201,15 @@ impl Seat {
     ) -> Option<Arc<RawValue>> {
         match std::mem::take(&mut *lock(&self.told)) {
             Told::Text(text) => Some(text),
-            Told::ToTell(mut turn) if response.errors.is_empty() => {
+            Told::ToTell(telling, turn) if response.errors.is_empty() => {
                 let text: Text = text(response)?.into();
-                *turn = Some(text.clone());
+                if text.get().len() <= LARGEST {
+                    telling.get_or_init(|| text.clone());
+                }
+                drop(turn);
                 Some(text)
             }
-            Told::ToTell(_) | Told::Nothing => None,
+            Told::ToTell(..) | Told::Nothing => None,
         }
     }
 }
@@ -183,8 +219,8 @@ pub(super) struct Shared<T> {
     pub(super) object: T,
     /// What it is about.
     pub(super) span: Span,
-    /// The subscriber's place, where the transport has given it a seat.
-    pub(super) place: Option<Arc<Place>>,
+    /// The subscriber in its audience, where the transport has given it a seat.
+    pub(super) member: Option<Arc<Member>>,
 }
 
 impl<T: OutputType> OutputType for Shared<T> {
@@ -197,8 +233,8 @@ impl<T: OutputType> OutputType for Shared<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        if let Some(place) = &self.place
-            && place.is_told(self.span).await
+        if let Some(member) = &self.member
+            && member.is_told(self.span).await
         {
             // Never sent: the seat has the text that is.
             return Ok(Value::Null);
@@ -212,8 +248,14 @@ mod tests {
     use super::*;
     use crate::model::{id::UserId, user::UserRole};
 
+    type Seated = (Arc<Seat>, Arc<Member>);
+
     fn viewer() -> Viewer {
         Viewer::authenticated(UserId::new(), UserRole::User, None)
+    }
+
+    fn audiences() -> Audiences {
+        Audiences::on(Terms { fresh: Duration::from_mins(1), patience: Duration::from_millis(20) })
     }
 
     fn text(said: &str) -> Option<Box<RawValue>> {
@@ -221,21 +263,21 @@ mod tests {
     }
 
     /// Sits down with a question.
-    fn seated(audiences: &Audiences, viewer: Viewer, question: &str) -> (Arc<Seat>, Arc<Place>) {
-        let seat = Seat::new(question.into());
-        let place = audiences.join(viewer, &seat);
-        (seat, place)
+    fn seated(audiences: &Audiences, viewer: Viewer, question: &str) -> Seated {
+        let seat = Seat::new(question.as_bytes());
+        let member = audiences.join(viewer, &seat);
+        (seat, member)
     }
 
     /// What a subscriber is sent about `span`, if it is a shared text; its own would be `own`.
-    async fn sent((seat, place): &(Arc<Seat>, Arc<Place>), span: Span, own: &str) -> Option<String> {
-        place.is_told(span).await;
+    async fn sent((seat, member): &Seated, span: Span, own: &str) -> Option<String> {
+        member.is_told(span).await;
         seat.share(&Response::new(Value::Null), |_| text(own)).map(|text| text.get().to_owned())
     }
 
     #[tokio::test]
     async fn those_who_asked_the_same_are_told_the_same() {
-        let (audiences, amy) = (Audiences::default(), viewer());
+        let (audiences, amy) = (audiences(), viewer());
         let (one, two) = (seated(&audiences, amy, "q"), seated(&audiences, amy, "q"));
         let (else_asked, else_who) = (seated(&audiences, amy, "r"), seated(&audiences, viewer(), "q"));
         assert_eq!(sent(&one, (1, 2), "first").await.as_deref(), Some("\"first\""));
@@ -246,25 +288,36 @@ mod tests {
             assert_eq!(sent(other, (1, 2), "own").await, None, "they are alone");
         }
         drop((one, two, else_asked, else_who));
-        assert!(lock(&audiences.0).is_empty(), "nothing is left");
+        assert!(lock(&audiences.present).is_empty(), "nothing is left");
     }
 
     #[tokio::test]
     async fn an_answer_from_before_is_not_told() {
-        let (audiences, amy) = (Audiences::default(), viewer());
+        let (audiences, amy) = (audiences(), viewer());
         let (one, two) = (seated(&audiences, amy, "q"), seated(&audiences, amy, "q"));
         sent(&one, (1, 1), "old").await;
         let three = seated(&audiences, amy, "q");
         assert_eq!(sent(&three, (1, 1), "new").await.as_deref(), Some("\"new\""), "it came after the answer");
         for answer in lock(&two.1.audience.answers).iter_mut() {
-            answer.begun = answer.begun.checked_sub(FRESH).expect("a clock that runs");
+            answer.begun = answer.begun.checked_sub(audiences.terms.fresh).expect("a clock that runs");
         }
         assert_eq!(sent(&two, (1, 1), "newer").await.as_deref(), Some("\"newer\""), "the answer is too old");
     }
 
     #[tokio::test]
+    async fn things_never_seem_to_go_back() {
+        let (audiences, amy) = (audiences(), viewer());
+        let (quick, late) = (seated(&audiences, amy, "q"), seated(&audiences, amy, "q"));
+        assert!(!quick.1.is_told((1, 1)).await);
+        let ahead = seated(&audiences, amy, "q");
+        sent(&ahead, (2, 2), "early").await;
+        assert_eq!(sent(&late, (1, 1), "own").await, None, "the quick one is held up, so it looks for itself");
+        assert_eq!(sent(&late, (2, 2), "later").await.as_deref(), Some("\"later\""), "what it saw was later");
+    }
+
+    #[tokio::test]
     async fn who_fails_or_goes_or_is_held_up_holds_up_nobody() {
-        let (audiences, amy) = (Audiences::default(), viewer());
+        let (audiences, amy) = (audiences(), viewer());
         let (one, two) = (seated(&audiences, amy, "q"), seated(&audiences, amy, "q"));
         assert!(!one.1.is_told((1, 1)).await);
         let failed = Response::from_errors(vec![async_graphql::ServerError::new("failed", None)]);
@@ -276,5 +329,17 @@ mod tests {
         assert!(!three.1.is_told((3, 3)).await);
         drop(three);
         assert_eq!(sent(&two, (3, 3), "after").await.as_deref(), Some("\"after\""), "the first has gone");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_else_needs_is_not_kept() {
+        let (audiences, amy) = (audiences(), viewer());
+        let (one, two) = (seated(&audiences, amy, "q"), seated(&audiences, amy, "q"));
+        let large = "x".repeat(LARGEST);
+        assert!(sent(&one, (1, 1), &large).await.is_some(), "it is sent");
+        assert_eq!(sent(&two, (1, 1), "own").await.as_deref(), Some("\"own\""), "but not remembered");
+        drop(two);
+        assert_eq!(sent(&one, (2, 2), "alone").await, None);
+        assert!(lock(&one.1.audience.answers).is_empty());
     }
 }

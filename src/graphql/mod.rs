@@ -1,10 +1,11 @@
 //! The schema. A resolver is a call and a return; a noun's edges are in the file of its name.
 //!
 //! [`schema`] makes the types, without data; [`engine`] puts the house behind them. What is asked for many times in one request
-//! goes through `loader`; what many subscribers ask for in the same words is answered once, in [`audience`]. Objects and lists are answered by our own container (`object`, `connection`), the root is mended by
-//! [`root::Engine`].
+//! goes through `loader`; what many subscribers ask for in the same words is answered once, in [`audience`]. Objects and lists
+//! are answered by our own container (`object`, `connection`), the root is mended by [`root::Engine`].
 
 mod access;
+pub mod activity;
 pub mod artifact;
 pub mod audience;
 pub mod connection;
@@ -35,7 +36,13 @@ pub mod user_error;
 use async_graphql::{Request, SDLExportOptions, Schema, SchemaBuilder};
 use chrono::{DateTime, Utc};
 
-use self::{audience::Audiences, mutation::Mutation, query::Query, root::Engine, subscription::Subscription};
+use self::{
+    audience::{Audiences, Terms},
+    mutation::Mutation,
+    query::Query,
+    root::Engine,
+    subscription::Subscription,
+};
 use crate::{app::App, model::scope::Viewer};
 
 /// The deepest nesting of fields. Introspection needs fifteen.
@@ -64,9 +71,9 @@ pub fn sdl() -> String {
     sdl
 }
 
-/// The schema with the house behind it.
-pub fn engine(app: App) -> Executor {
-    Engine::new(schema().data(app).data(Audiences::default()).finish())
+/// The schema with the house behind it; subscribers who ask the same share answers on these terms.
+pub fn engine(app: App, sharing: Terms) -> Executor {
+    Engine::new(schema().data(app).data(Audiences::on(sharing)).finish())
 }
 
 /// Puts into a request who asks, and loaders that serve nobody else.

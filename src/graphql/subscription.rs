@@ -7,14 +7,21 @@ use futures_util::{Stream, StreamExt};
 
 use super::{
     access::Access,
+    activity::ProjectActivity,
     audience::{Audiences, Seat, Shared},
     event::RunEvent,
     object::{Obj, Rows},
     paging,
 };
 use crate::{
+    app::activity,
     error::Error,
-    model::{event::RunEventType, id::RunId, page, run::Run},
+    model::{
+        event::RunEventType,
+        id::{ProjectId, RunId},
+        page,
+        run::Run,
+    },
     timeline::follow::Batch,
 };
 
@@ -43,14 +50,38 @@ impl Subscription {
         let viewer = ctx.viewer()?;
         let batches = ctx.app()?.timeline.follow(viewer, run, after, types)?;
         let audiences = ctx.data::<Audiences>()?;
-        let place = ctx.data_opt::<Arc<Seat>>().map(|seat| audiences.join(viewer, seat));
+        let member = ctx.data_opt::<Arc<Seat>>().map(|seat| audiences.join(viewer, seat));
         Ok(batches.map(move |batch| {
             let batch = batch?;
             let first = batch.events.first().map_or(0, |event| event.sequence.get());
             let span = (first, batch.end);
-            Ok(Shared { object: Obj(RunEventBatch { run_id, batch }), span, place: place.clone() })
+            Ok(Shared { object: Obj(RunEventBatch { run_id, batch }), span, member: member.clone() })
         }))
     }
+
+    /// One project, live: first how things are, then what changes in it - its runs, workspace sessions, files and itself. Each
+    /// message tells of a thing as it is now; what changes several times before it is told, is told once. After a lost connection
+    /// subscribe again: the snapshot makes up for what was missed. Ends with an error when the project is deleted.
+    async fn project_activity(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which project.")] project_id: ProjectId,
+    ) -> Result<impl Stream<Item = Result<Obj<ProjectActivity>>> + use<>> {
+        watch(ctx, Some(project_id)).await
+    }
+
+    /// All of the viewer's projects, live, as `projectActivity` tells of one.
+    async fn activity(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Result<Obj<ProjectActivity>>> + use<>> {
+        watch(ctx, None).await
+    }
+}
+
+async fn watch(
+    ctx: &Context<'_>,
+    project: Option<ProjectId>,
+) -> Result<impl Stream<Item = Result<Obj<ProjectActivity>>> + use<>> {
+    let happenings = activity::watch(ctx.app()?, ctx.viewer()?, project).await?;
+    Ok(happenings.map(|happening| Ok(Obj(happening?.into()))))
 }
 
 /// Some events in a row: what was there when the server looked. One when they trickle, hundreds when catching up.

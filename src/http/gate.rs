@@ -23,6 +23,8 @@ use crate::{
 
 /// How often tokens with open connections are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+const _: () =
+    assert!(LOOK.as_millis() <= 500, "half of the second that is promised is for the look itself and the closing");
 
 type Open = HashMap<TokenId, watch::Sender<Option<Ended>>>;
 

@@ -3,6 +3,6 @@
 mod download;
 mod gate;
 pub mod graphql;
-mod health;
+pub mod health;
 mod request_id;
 pub mod server;

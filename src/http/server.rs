@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::App,
     error::{Error, Kind, Result},
-    graphql,
+    graphql::{self, audience::Terms},
     model::scope::Viewer,
 };
 
@@ -31,8 +31,11 @@ const GRACE: u64 = 2;
 pub struct Policy {
     /// Browser origins that may use the API from elsewhere.
     pub allow_origin: Vec<String>,
-    /// In development mode: who everybody is. Then pages of this machine are let in, and only requests for it are answered.
+    /// In development mode: who everybody is. Then pages of this machine are let in and others refused, and only requests for it
+    /// are answered.
     pub local: Option<Viewer>,
+    /// How long subscribers who ask the same rely on each other's answers.
+    pub sharing: Terms,
 }
 
 /// A server at work.
@@ -57,11 +60,11 @@ impl Server {
         let uploads = app.rules.uploads;
         let mut origins = Origins::new(policy.allow_origin);
         if policy.local.is_some() {
-            origins = origins.with_this_machine().only_hosts(["localhost", "127.0.0.1", "[::1]"]);
+            origins = origins.with_this_machine().without_others().only_hosts(["localhost", "127.0.0.1", "[::1]"]);
         }
         let allowed = web::Data::new(origins.clone());
         let endpoint = Endpoint {
-            executor: graphql::engine(app.clone()),
+            executor: graphql::engine(app.clone(), policy.sharing),
             gate,
             limits: Limits { file: uploads.bytes, files: uploads.files, ..Limits::default() },
             origins,

@@ -3,6 +3,7 @@
 //! An entity is one struct, read from a row and shown by the API as it is; its field docs are the schema's descriptions,
 //! so they are written for the API's reader. What needs the store to be answered (an edge) lives in `graphql/<noun>.rs`.
 
+pub mod activity;
 pub mod artifact;
 pub mod event;
 pub mod file;

@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
-    list::{OWNERS, Placed, Sorting, push_in, push_page, split},
+    list::{Lists, push_in},
     sql,
 };
 use crate::{
@@ -85,48 +85,23 @@ pub fn key(artifact: &Artifact) -> Key {
     Key { sort: String::new(), id: artifact.id.0 }
 }
 
-/// A page of artifacts, oldest first, for each of several owners, a hundred of them in one statement.
+fn lists<'a>(viewer: &'a Viewer, of: &[ArtifactsOf]) -> Lists<'a> {
+    let owners = of.iter().map(|of| (of.column(), of.id())).collect();
+    Lists { viewer, owners, columns: columns!(), from: joined!(), status: None }
+}
+
+/// A page of artifacts, oldest first, for each of several owners.
 pub async fn pages(
     conn: &mut Conn,
     viewer: &Viewer,
     of: &[ArtifactsOf],
     request: &PageRequest<Key>,
 ) -> Result<Vec<Page<Artifact>>> {
-    let mut pages = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        let rows: Vec<Placed<Artifact>> = sql!(conn, c => {
-            let mut query = QueryBuilder::new("");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
-                query.push(place).push(" as place, listed.* from (");
-                query.push(concat!("select ", columns!(), joined!(), "where user_id = "));
-                query.push_bind(viewer.user_id()).push(" and ").push(of.column()).push(" = ").push_bind(of.id());
-                query.push(") as listed where true");
-                push_page(&mut query, Sorting::by_id(OrderDirection::Asc), request, |key| (String::new(), key.id));
-                query.push(") as page");
-            }
-            query.build_query_as().fetch_all(c).await
-        })?;
-        pages.extend(split(request, OrderDirection::Asc, rows, |artifact| artifact.id, of.len()));
-    }
-    Ok(pages)
+    let id = |artifact: &Artifact| artifact.id;
+    lists(viewer, of).pages(conn, OrderDirection::Asc, request, id).await
 }
 
 /// How many artifacts each owner has.
 pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[ArtifactsOf]) -> Result<Vec<u64>> {
-    let mut counts: Vec<i64> = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        counts.extend(sql!(conn, c => {
-            let mut query = QueryBuilder::new("select count from (");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select " } else { " union all select " });
-                query.push(place).push(" as place, count(*) as count from artifact join run on run.id = run_id");
-                query.push(" where user_id = ").push_bind(viewer.user_id());
-                query.push(" and ").push(of.column()).push(" = ").push_bind(of.id());
-            }
-            query.push(") as counts order by place");
-            query.build_query_scalar::<i64>().fetch_all(c).await
-        })?);
-    }
-    Ok(counts.into_iter().map(i64::unsigned_abs).collect())
+    lists(viewer, of).counts(conn).await
 }

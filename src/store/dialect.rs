@@ -12,6 +12,15 @@ pub(super) fn skip_locked(conn: &Conn) -> &'static str {
     }
 }
 
+/// Restricts a select of `activity` to rows before which no more can come. SQLite has one writer, whose commits are in order;
+/// on PostgreSQL an older transaction may still be under way.
+pub(super) fn settled(conn: &Conn) -> &'static str {
+    match conn {
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => " and tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+    }
+}
+
 /// The kind of failure behind an engine's error code: a SQLSTATE of PostgreSQL (five characters) or an extended result code
 /// of SQLite (a number).
 pub fn kind_of(code: &str) -> Kind {

@@ -5,16 +5,59 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, QueryBuilder};
 
-use super::{Conn, Tx, list::push_in, sql};
+use super::{
+    Conn, Tx, lease,
+    list::push_in,
+    sql,
+    turn::{self, Turn},
+};
 use crate::{
     error::{Error, Result},
     model::{
         event::{Event, EventBody, RunEventType},
         id::RunId,
         page::{Page, PageRequest, Take},
-        scope::Viewer,
+        run::TokenUsage,
+        scope::{RunLease, Viewer},
     },
 };
+
+/// What a lease's holder adds to its run, all of it or nothing.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The lease, which is the fence.
+    pub lease: RunLease,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What the timeline tells.
+    pub bodies: Vec<EventBody>,
+    /// What another worker needs to go on from here.
+    pub turn: Option<Turn>,
+    /// What a model consumed: its name, and the tokens.
+    pub usage: Option<(String, TokenUsage)>,
+}
+
+impl Append {
+    /// How many events.
+    pub(super) fn count(&self) -> Result<i64> {
+        i64::try_from(self.bodies.len()).map_err(Error::internal)
+    }
+}
+
+/// Appends; answers with the last sequence, or with `None` if the lease is lost, and then nothing was written.
+pub async fn append(tx: &mut Tx, append: &Append) -> Result<Option<i64>> {
+    let Append { lease, at, bodies, turn, usage } = append;
+    let count = append.count()?;
+    let Some(last) = lease::advance(tx, lease, count).await? else { return Ok(None) };
+    insert(tx, lease.run_id(), last - count + 1, *at, bodies).await?;
+    if let Some(turn) = turn {
+        turn::insert(tx, lease, turn).await?;
+    }
+    if let Some((model, usage)) = usage {
+        lease::add_usage(tx, lease, model, usage).await?;
+    }
+    Ok(Some(last))
+}
 
 /// Rows of one insert. A few fixed sizes keep the statement cache warm.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
@@ -114,13 +157,15 @@ pub async fn page(
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Rows at the most.
-    pub rows: i64,
+    pub rows: usize,
     /// Characters of JSON; the first row is read however large it is.
-    pub bytes: i64,
+    pub bytes: usize,
 }
 
 /// The events after a sequence, oldest first, as many as the span allows.
 pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, span: Span) -> Result<Vec<Event>> {
+    let rows = i64::try_from(span.rows).map_err(Error::internal)?;
+    let bytes = i64::try_from(span.bytes).map_err(Error::internal)?;
     let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(
         "select run_id, sequence, at, kind, body from (
             select run_id, sequence, at, kind, body, length(body) as size, sum(length(body)) over (order by sequence) as total
@@ -131,7 +176,7 @@ pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, spa
             ) as next
         ) as measured
         where total - size < $5 order by sequence")
-        .bind(run).bind(after).bind(viewer.user_id()).bind(span.rows).bind(span.bytes).fetch_all(c).await)?;
+        .bind(run).bind(after).bind(viewer.user_id()).bind(rows).bind(bytes).fetch_all(c).await)?;
     rows.into_iter().map(Event::try_from).collect()
 }
 

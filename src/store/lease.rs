@@ -51,7 +51,7 @@ impl From<Granted> for RunLease {
 pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
     let running = RunStatus::Queued.after(Transition::Start)?;
     let statement = AssertSqlSafe(format!(
-        "update run set status = $3, started_at = $1, lease_holder = $2, lease_counter = 0,
+        "update run set status = $3, lease_holder = $2, lease_counter = 0,
         lease_generation = lease_generation + 1
         where status = 'QUEUED' and id = (
             select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
@@ -60,7 +60,7 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
                 select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > $1)
             and not exists (
                 select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
-                and older.status in ('QUEUED', 'RUNNING') and older.number < queued.number)
+                and older.status in ('QUEUED', 'RUNNING') and older.number + 0 < queued.number)
             order by queued.id limit 1{})
         returning id, user_id, project_id, lease_generation",
         dialect::skip_locked(tx)
@@ -74,7 +74,7 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
         }
         claimed => {
             let Some(granted) = claimed? else { return Ok(None) };
-            // Looked at again now that the place is known to be free: a start never reads as earlier than the end before it.
+            // The time is taken now that the place is known to be free: a start never reads as earlier than the end before it.
             sql!(tx, c => sqlx::query("update run set started_at = $2 where id = $1")
                 .bind(granted.id).bind(clock::now().max(now)).execute(c).await.map(|_| ()))?;
             Ok(Some(granted.into()))

@@ -1,11 +1,18 @@
 //! Keyset paging, once for every list.
 
-use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use crate::model::{
-    page::{Page, PageRequest, Take},
-    project::OrderDirection,
+use super::{Conn, sql};
+use crate::{
+    error::Result,
+    model::{
+        id::UserId,
+        page::{Key, Page, PageRequest, Take},
+        project::OrderDirection,
+        run::RunStatus,
+        scope::Viewer,
+    },
 };
 
 /// A sorted list as SQL sees it: by one column and then by id, or by id alone.
@@ -58,12 +65,93 @@ pub(super) fn push_page<DB, K, V>(
 }
 
 /// The most owners whose pages are read in one union. SQLite refuses a union of more than 500 selects.
-pub(super) const OWNERS: usize = 100;
+const OWNERS: usize = 100;
+
+/// The same list of each of several owners.
+pub(super) struct Lists<'a> {
+    /// Who asks.
+    pub(super) viewer: &'a Viewer,
+    /// For each owner the column that names it, and its id.
+    pub(super) owners: Vec<(&'static str, Uuid)>,
+    /// What is shown of a row.
+    pub(super) columns: &'static str,
+    /// The tables, joined.
+    pub(super) from: &'static str,
+    /// Only rows that stand at one of these.
+    pub(super) status: Option<Vec<RunStatus>>,
+}
+
+impl Lists<'_> {
+    /// Adds where the rows of one owner are.
+    fn push_rows<DB>(&self, query: &mut QueryBuilder<DB>, (column, id): (&'static str, Uuid))
+    where
+        DB: Database,
+        UserId: for<'q> Encode<'q, DB> + Type<DB>,
+        Uuid: for<'q> Encode<'q, DB> + Type<DB>,
+        RunStatus: for<'q> Encode<'q, DB> + Type<DB>,
+    {
+        query.push(self.from).push("where user_id = ").push_bind(self.viewer.user_id());
+        query.push(" and ").push(column).push(" = ").push_bind(id);
+        if let Some(status) = &self.status {
+            query.push(" and ");
+            push_in(query, "status", each_once(status));
+        }
+    }
+
+    /// A page for each owner, by id, a hundred of them in one statement. Each page is read through an index from its own place,
+    /// so the cost is that of the rows shown.
+    pub(super) async fn pages<T, Id: Ord>(
+        &self,
+        conn: &mut Conn,
+        direction: OrderDirection,
+        request: &PageRequest<Key>,
+        id: impl Fn(&T) -> Id,
+    ) -> Result<Vec<Page<T>>>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut pages = Vec::with_capacity(self.owners.len());
+        for owners in self.owners.chunks(OWNERS) {
+            let rows: Vec<Placed<T>> = sql!(conn, c => {
+                let mut query = QueryBuilder::new("");
+                for (place, owner) in owners.iter().enumerate() {
+                    query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
+                    query.push(place).push(" as place, listed.* from (select ").push(self.columns);
+                    self.push_rows(&mut query, *owner);
+                    query.push(") as listed where true");
+                    push_page(&mut query, Sorting::by_id(direction), request, |key| (String::new(), key.id));
+                    query.push(") as page");
+                }
+                query.build_query_as().fetch_all(c).await
+            })?;
+            pages.extend(split(request, direction, rows, &id, owners.len()));
+        }
+        Ok(pages)
+    }
+
+    /// How many rows each owner has.
+    pub(super) async fn counts(&self, conn: &mut Conn) -> Result<Vec<u64>> {
+        let mut counts: Vec<i64> = Vec::with_capacity(self.owners.len());
+        for owners in self.owners.chunks(OWNERS) {
+            counts.extend(sql!(conn, c => {
+                let mut query = QueryBuilder::new("select count from (");
+                for (place, owner) in owners.iter().enumerate() {
+                    query.push(if place == 0 { "select " } else { " union all select " });
+                    query.push(place).push(" as place, count(*) as count");
+                    self.push_rows(&mut query, *owner);
+                }
+                query.push(") as counts order by place");
+                query.build_query_scalar::<i64>().fetch_all(c).await
+            })?);
+        }
+        Ok(counts.into_iter().map(i64::unsigned_abs).collect())
+    }
+}
 
 /// A row of a union of many owners' pages, with the owner's place among them. The place is in the row because two owners
 /// may be of different kinds and have the same row on both their pages.
 #[derive(FromRow)]
-pub(super) struct Placed<T> {
+struct Placed<T> {
     place: i32,
     #[sqlx(flatten)]
     row: T,
@@ -71,7 +159,7 @@ pub(super) struct Placed<T> {
 
 /// Sorts the rows of a union into a page for each of its `owners`. A union promises no order, so each page is sorted by id
 /// again, in the order in which it was to be read.
-pub(super) fn split<K, T, Id: Ord>(
+fn split<K, T, Id: Ord>(
     request: &PageRequest<K>,
     direction: OrderDirection,
     rows: Vec<Placed<T>>,
@@ -99,7 +187,7 @@ pub(super) fn split<K, T, Id: Ord>(
 const FILLED: usize = 128;
 
 /// The values, each once.
-pub(super) fn each_once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+fn each_once<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
     let mut once = Vec::new();
     for value in values {
         if !once.contains(value) {

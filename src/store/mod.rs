@@ -7,22 +7,28 @@
 //! - Writing: [`Store::write`] takes a *unit*, which gets a `&mut Tx`, and answers after the commit. On SQLite one writer
 //!   drains the queue of units into one transaction (see `writer`), on PostgreSQL a unit is a transaction of its own.
 //!   A unit may be tried again, so it owns what it needs and has no effect outside its transaction.
+//! - Appending to timelines, which is most of the writing: [`Store::append`] takes what is to be added to one run. On SQLite
+//!   that is a unit like all others, on PostgreSQL the appends of many runs are one transaction (see `gather`).
 //!
 //! No unit waits for the network or a disk other than the database's: objects become durable first, rows name them after.
 
+pub mod activity;
 pub mod artifact;
 pub mod dialect;
 pub mod event;
 pub mod file;
+mod gather;
 pub mod idempotency;
 pub mod lease;
 mod list;
 mod migrate;
 pub mod project;
+mod queue;
 pub mod run;
 pub mod secret;
 pub mod session;
 pub mod token;
+mod transaction;
 pub mod turn;
 mod unit;
 pub mod user;
@@ -33,10 +39,11 @@ use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool,
     pool::PoolConnection,
@@ -44,6 +51,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::watch;
+
+use self::transaction::Transactions;
 use crate::error::{Error, Kind, Result};
 
 /// How long a query of SQLite may wait for a connection, and a connection for a lock.
@@ -84,12 +94,15 @@ impl FromStr for Location {
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Engine);
+pub struct Store {
+    engine: Engine,
+    committed: watch::Sender<()>,
+}
 
 #[derive(Clone)]
 enum Engine {
     Sqlite { readers: SqlitePool, writer: writer::Writer },
-    Postgres(PgPool),
+    Postgres { pool: PgPool, transactions: Transactions, gatherer: gather::Gatherer },
 }
 
 /// A connection for reading.
@@ -142,12 +155,21 @@ macro_rules! sql {
 pub(crate) use sql;
 
 impl Store {
+    fn over(engine: Engine) -> Self {
+        Self { engine, committed: watch::Sender::new(()) }
+    }
+
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
         match location {
             Location::Sqlite(path) => Self::open_sqlite(path).await,
-            Location::Postgres(url) => Self::open_postgres(url).await,
+            Location::Postgres(url) => Self::open_postgres(url, transaction::LIMIT).await,
         }
+    }
+
+    /// Opens a database of PostgreSQL that is given up after `limit`: for stories of silence, which would be long ones.
+    pub async fn open_impatient(url: &str, limit: Duration) -> Result<Self> {
+        Self::open_postgres(url, limit).await
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
@@ -178,23 +200,26 @@ impl Store {
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
         let writer = writer::Writer::start(writing.acquire().await?);
-        Ok(Self(Engine::Sqlite { readers, writer }))
+        Ok(Self::over(Engine::Sqlite { readers, writer }))
     }
 
-    async fn open_postgres(url: &str) -> Result<Self> {
+    async fn open_postgres(url: &str, limit: Duration) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::invalid(format!("The database URL is not understood: {error}.")))?
             .application_name("workroom");
-        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT).connect_with(options).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT.min(limit)).connect_with(options).await?;
         migrate::postgres(&pool).await?;
-        Ok(Self(Engine::Postgres(pool)))
+        let transactions = Transactions::new(pool.clone(), limit);
+        let gatherer = gather::Gatherer::start(transactions.clone());
+        Ok(Self::over(Engine::Postgres { pool, transactions, gatherer }))
     }
 
     /// Lends a connection for reading.
     pub async fn read(&self) -> Result<Conn> {
-        Ok(match &self.0 {
+        Ok(match &self.engine {
             Engine::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Engine::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+            Engine::Postgres { pool, .. } => Conn::Postgres(pool.acquire().await?),
         })
     }
 
@@ -207,13 +232,33 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
     {
-        match &self.0 {
-            Engine::Sqlite { writer, .. } => writer.write(unit).await,
-            Engine::Postgres(pool) => {
-                let pool = pool.clone();
-                let done = tokio::spawn(async move { unit::on_postgres(&pool, unit).await }).await;
-                done.map_err(Error::internal)?
+        let done = match &self.engine {
+            Engine::Sqlite { writer, .. } => writer.write(unit).await?,
+            Engine::Postgres { transactions, .. } => {
+                let transactions = transactions.clone();
+                let done = tokio::spawn(async move { transactions.run(unit).await }).await;
+                done.map_err(Error::internal)??
             }
+        };
+        self.committed.send_replace(());
+        Ok(done)
+    }
+
+    /// Hears that this process has committed units; those of other processes are not heard.
+    pub fn committed(&self) -> watch::Receiver<()> {
+        self.committed.subscribe()
+    }
+
+    /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and
+    /// then nothing was written. Once it has a place in the queue it is done even if the caller stops waiting, and after
+    /// [`Kind::Unavailable`] it is not known whether it was.
+    pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => {
+                let append = Arc::new(append);
+                writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
+            }
+            Engine::Postgres { gatherer, .. } => gatherer.append(append).await,
         }
     }
 
@@ -226,21 +271,24 @@ impl Store {
 
     /// Lets what is under way finish and closes all connections.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite { readers, writer } => {
                 // The writer goes last: the last connection to leave writes the log into the file.
                 readers.close().await;
                 writer.close().await;
             }
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres { pool, gatherer, .. } => {
+                gatherer.close().await;
+                pool.close().await;
+            }
         }
     }
 
     /// The engine's name, for logs and `doctor`.
     pub fn engine(&self) -> &'static str {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite { .. } => "SQLite",
-            Engine::Postgres(_) => "PostgreSQL",
+            Engine::Postgres { .. } => "PostgreSQL",
         }
     }
 }

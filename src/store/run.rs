@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
-    list::{OWNERS, Placed, Sorting, each_once, push_in, push_page, split},
+    list::{Lists, push_in},
     sql,
 };
 use crate::{
@@ -104,37 +104,15 @@ pub fn key(run: &Run) -> Key {
     Key { sort: String::new(), id: run.id.0 }
 }
 
-macro_rules! push_filter {
-    ($query:ident, $viewer:ident, $of:expr, $filter:ident) => {
-        $query.push(" from run where user_id = ").push_bind($viewer.user_id());
-        $query.push(" and ").push($of.column()).push(" = ").push_bind($of.id());
-        if let Some(status) = &$filter.status {
-            $query.push(" and ");
-            push_in(&mut $query, "status", each_once(status));
-        }
-    };
+fn lists<'a>(viewer: &'a Viewer, of: &[RunsOf], filter: &RunFilter) -> Lists<'a> {
+    let owners = of.iter().map(|of| (of.column(), of.id())).collect();
+    Lists { viewer, owners, columns: columns!(), from: " from run ", status: filter.status.clone() }
 }
 
-/// A page of runs for each of several owners (projects, sessions, originals), a hundred of them in one statement.
-/// Each page is read through an index from its own place, so the cost is that of the rows shown.
+/// A page of runs for each of several owners: projects, sessions, originals.
 pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &RunListing) -> Result<Vec<Page<Run>>> {
     let RunListing { filter, order, request } = listing;
-    let mut pages = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        let rows: Vec<Placed<Run>> = sql!(conn, c => {
-            let mut query = QueryBuilder::new("");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
-                query.push(place).push(concat!(" as place, ", columns!()));
-                push_filter!(query, viewer, of, filter);
-                push_page(&mut query, Sorting::by_id(order.direction), request, |key| (String::new(), key.id));
-                query.push(") as page");
-            }
-            query.build_query_as().fetch_all(c).await
-        })?;
-        pages.extend(split(request, order.direction, rows, |run| run.id, of.len()));
-    }
-    Ok(pages)
+    lists(viewer, of, filter).pages(conn, order.direction, request, |run: &Run| run.id).await
 }
 
 /// How a list of runs is asked for.
@@ -150,20 +128,7 @@ pub struct RunListing {
 
 /// How many runs each owner has that pass the filter.
 pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], filter: &RunFilter) -> Result<Vec<u64>> {
-    let mut counts: Vec<i64> = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        counts.extend(sql!(conn, c => {
-            let mut query = QueryBuilder::new("select count from (");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select " } else { " union all select " });
-                query.push(place).push(" as place, count(*) as count");
-                push_filter!(query, viewer, of, filter);
-            }
-            query.push(") as counts order by place");
-            query.build_query_scalar::<i64>().fetch_all(c).await
-        })?);
-    }
-    Ok(counts.into_iter().map(i64::unsigned_abs).collect())
+    lists(viewer, of, filter).counts(conn).await
 }
 
 /// The runs of a project that have not ended, oldest first.
@@ -171,6 +136,20 @@ pub async fn unfinished(conn: &mut Conn, scope: &ProjectScope) -> Result<Vec<Run
     Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
         " from run where project_id = $1 and user_id = $2 and status in ('QUEUED', 'RUNNING') order by id"))
         .bind(scope.project_id()).bind(scope.user_id()).fetch_all(c).await)?)
+}
+
+/// The viewer's runs that have not ended, of one project or of all, newest first, at most `most`.
+pub async fn under_way(conn: &mut Conn, viewer: &Viewer, project: Option<ProjectId>, most: i64) -> Result<Vec<Run>> {
+    Ok(sql!(conn, c => {
+        let mut query = QueryBuilder::new(concat!("select ", columns!(),
+            " from run where status in ('QUEUED', 'RUNNING') and user_id = "));
+        query.push_bind(viewer.user_id());
+        if let Some(project) = project {
+            query.push(" and project_id = ").push_bind(project);
+        }
+        query.push(" order by id desc limit ").push_bind(most);
+        query.build_query_as().fetch_all(c).await
+    })?)
 }
 
 /// The session's latest completed runs before this one, newest first: what follow-ups are told of.

@@ -1,16 +1,12 @@
 //! A unit of writing: run once, or again when its batch failed for somebody else's sake.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sqlx::PgPool;
 use tokio::sync::oneshot;
 
 use super::{Conn, Tx, sql};
-use crate::error::{Error, Kind, Result};
-
-/// Attempts at a unit that lost against another's lock.
-const ATTEMPTS: u32 = 6;
+use crate::error::{Error, Result};
 
 /// A unit with its caller behind it, whatever its result's type.
 pub(super) trait Pending: Send {
@@ -63,60 +59,12 @@ where
 }
 
 /// A panic in a unit is that unit's failure, not the writer's.
-async fn guarded<T, F>(unit: F, tx: &mut Tx) -> Result<T>
+pub(super) async fn guarded<T, F>(unit: F, tx: &mut Tx) -> Result<T>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
 {
     let attempt = AssertUnwindSafe(async { unit(tx).await }).catch_unwind().await;
     attempt.unwrap_or_else(|_| Err(Error::internal("a unit of writing panicked")))
-}
-
-/// Runs a unit as a transaction of its own, again if it loses against another's lock.
-pub(super) async fn on_postgres<T, F>(pool: &PgPool, unit: F) -> Result<T>
-where
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone,
-{
-    let mut attempt = 1;
-    loop {
-        let outcome = transaction(pool, unit.clone()).await;
-        match outcome {
-            Err(error) if error.kind() == Kind::Busy && attempt < ATTEMPTS => {
-                tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
-                attempt += 1;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-async fn transaction<T, F>(pool: &PgPool, unit: F) -> Result<T>
-where
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
-{
-    let mut tx = Tx(Conn::Postgres(pool.acquire().await?));
-    let outcome = match execute(&mut tx, "begin").await {
-        Ok(()) => guarded(unit, &mut tx).await,
-        Err(error) => Err(error),
-    };
-    let outcome = match outcome {
-        Ok(value) => commit(&mut tx).await.map(|()| value),
-        Err(error) => Err(error),
-    };
-    if outcome.is_err()
-        && execute(&mut tx, "rollback").await.is_err()
-        && let Conn::Postgres(connection) = &mut *tx
-    {
-        // Nobody else may find this transaction open.
-        connection.close_on_drop();
-    }
-    outcome
-}
-
-/// Commits, or says that it cannot be done. PostgreSQL answers the COMMIT of a transaction in which a statement has failed
-/// with a quiet ROLLBACK; the `select` before it, on the same way there and back, makes that an error.
-async fn commit(tx: &mut Tx) -> Result<()> {
-    sql!(tx, c => sqlx::raw_sql("select 1; commit").execute(c).await.map(|_| ()))?;
-    Ok(())
 }
 
 /// Runs a statement of transaction control.

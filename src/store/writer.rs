@@ -6,33 +6,26 @@
 
 use futures_util::future::BoxFuture;
 use sqlx::{Sqlite, pool::PoolConnection};
-use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Conn, Tx,
+    queue::{Inbox, Queue},
     unit::{Job, Pending, execute},
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The most units in one transaction: bounds how long the first of them waits for the last.
 const BATCH: usize = 512;
-/// Units that may wait; more callers wait for a place.
-const QUEUE: usize = 4096;
-
-enum Message {
-    Unit(Box<dyn Pending>),
-    Close(oneshot::Sender<()>),
-}
 
 /// The way to the writer. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Writer(mpsc::Sender<Message>);
+pub(super) struct Writer(Queue<Box<dyn Pending>>);
 
 impl Writer {
     /// Starts the writer on the only connection that writes.
     pub(super) fn start(connection: PoolConnection<Sqlite>) -> Self {
-        let (queue, units) = mpsc::channel(QUEUE);
-        tokio::spawn(drain(Tx(Conn::Sqlite(connection)), units));
+        let (queue, inbox) = Queue::new();
+        tokio::spawn(drain(Tx(Conn::Sqlite(connection)), inbox));
         Self(queue)
     }
 
@@ -42,43 +35,24 @@ impl Writer {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
     {
         let (job, answer) = Job::new(unit);
-        let closed = || Error::unavailable("the store is closed");
-        self.0.send(Message::Unit(Box::new(job))).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.0.ask(Box::new(job), answer).await
     }
 
     /// Finishes what is queued, then stops.
     pub(super) async fn close(&self) {
-        let (done, answer) = oneshot::channel();
-        if self.0.send(Message::Close(done)).await.is_ok() {
-            let _ = answer.await;
-        }
+        self.0.close().await;
     }
 }
 
-async fn drain(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
-    let mut messages = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut messages, BATCH).await > 0 {
-        let mut units = Vec::with_capacity(messages.len());
-        let mut closing = Vec::new();
-        for message in messages.drain(..) {
-            match message {
-                Message::Unit(unit) => units.push(unit),
-                Message::Close(done) => closing.push(done),
-            }
-        }
+async fn drain(mut tx: Tx, mut inbox: Inbox<Box<dyn Pending>>) {
+    while let Some(units) = inbox.next(BATCH).await {
         commit(&mut tx, units).await;
-        if !closing.is_empty() {
-            if let Conn::Sqlite(connection) = tx.0
-                && let Err(error) = connection.close().await
-            {
-                tracing::warn!(%error, "the database was not closed cleanly");
-            }
-            for done in closing {
-                let _ = done.send(());
-            }
-            return;
-        }
+    }
+    let _closing = inbox.shut();
+    if let Conn::Sqlite(connection) = tx.0
+        && let Err(error) = connection.close().await
+    {
+        tracing::warn!(%error, "the database was not closed cleanly");
     }
 }
 

@@ -1,8 +1,9 @@
 //! The one door into a timeline.
 //!
-//! Every function here takes the unit in which it works: a status change and its event are one transaction, and the run's
-//! row, moved on by compare-and-set on status and lease, is the order. With a lease its holder appends; without one only the
-//! ways out of `QUEUED` and of an abandoned lease are open. Whoever commits the unit rings the run's bell afterwards.
+//! A status change and its event are one transaction, so the functions here take the unit in which they work; only [`commit`]
+//! is given an append that is a whole by itself, and leaves it to the store with which others it is committed. The run's row,
+//! moved on by compare-and-set on status and lease, is the order. With a lease its holder appends; without one only the
+//! ways out of `QUEUED` and of an abandoned lease are open. Whoever commits rings the run's bell afterwards.
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +16,8 @@ use crate::{
         scope::{RunLease, Sweep},
     },
     store::{
-        Tx, event,
+        Store, Tx,
+        event::{self, Append},
         lease::{self, Ending, Watched},
         run,
     },
@@ -31,7 +33,7 @@ pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
 /// Claims the next run for `worker`; its timeline says so.
 pub async fn start(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
     let Some(lease) = lease::claim(tx, worker, now).await? else { return Ok(None) };
-    append(tx, &lease, now, &[RunStarted { worker: worker.to_owned() }.into()]).await?;
+    tell(tx, lease, now, RunStarted { worker: worker.to_owned() }.into()).await?;
     Ok(Some(lease))
 }
 
@@ -49,21 +51,35 @@ pub async fn resume(
     } else {
         "The worker before stopped without handing the run back."
     };
-    append(tx, &lease, now, &[RunResumed { reason: reason.into(), worker: worker.to_owned() }.into()]).await?;
+    tell(tx, lease, now, RunResumed { reason: reason.into(), worker: worker.to_owned() }.into()).await?;
     Ok(Some(lease))
 }
 
-/// Appends events for the lease's holder; answers with the last sequence. [`Kind::Expired`] if the lease is lost.
+/// Appends one event that comes with a new lease.
+async fn tell(tx: &mut Tx, lease: RunLease, at: DateTime<Utc>, event: EventBody) -> Result<i64> {
+    append(tx, &Append { lease, at, bodies: vec![event], turn: None, usage: None }).await
+}
+
+/// Appends for the lease's holder; answers with the last sequence. [`Kind::Expired`] if the lease is lost.
 ///
 /// Terminal events are refused: they come with the terminal status, through [`finish`].
-pub async fn append(tx: &mut Tx, lease: &RunLease, now: DateTime<Utc>, bodies: &[EventBody]) -> Result<i64> {
-    if bodies.iter().any(EventBody::is_terminal) {
+pub async fn append(tx: &mut Tx, append: &Append) -> Result<i64> {
+    go_on(append)?;
+    event::append(tx, append).await?.ok_or_else(lost)
+}
+
+/// Appends as [`append`] does, in a unit that has nothing else to do: it may share its transaction with other runs' appends.
+pub async fn commit(store: &Store, append: Append) -> Result<i64> {
+    go_on(&append)?;
+    store.append(append).await?.ok_or_else(lost)
+}
+
+/// The run goes on after these events.
+fn go_on(append: &Append) -> Result<()> {
+    if append.bodies.iter().any(EventBody::is_terminal) {
         return Err(Error::internal("a terminal event that does not come with the end of its run"));
     }
-    let count = i64::try_from(bodies.len()).map_err(Error::internal)?;
-    let last = lease::advance(tx, lease, count).await?.ok_or_else(lost)?;
-    event::insert(tx, lease.run_id(), last - count + 1, now, bodies).await?;
-    Ok(last)
+    Ok(())
 }
 
 /// Ends a run for the lease's holder: status, totals and the one terminal event together.

@@ -6,7 +6,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
 use super::{
-    BATCH_BYTES, Timeline,
+    BATCH_BYTES, BATCH_EVENTS, Timeline,
     tail::{Head, Tail, Taken},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     store::event::{self, Span},
 };
 
-/// What a follower reads at once when it is behind; never more rows than a batch may have, which is 500.
+/// What a follower reads at once when it is behind.
 const READ: Span = Span { rows: 128, bytes: 256 << 10 };
 
 /// Some events in a row, as they were there when the follower looked.
@@ -111,7 +111,8 @@ impl Follower {
         let mut bytes = 0;
         while let Some(event) = self.backlog.pop_front() {
             let wanted = self.asks_for(&event);
-            if wanted && bytes + event.size > BATCH_BYTES && !shown.is_empty() {
+            let full = bytes + event.size > BATCH_BYTES || shown.len() == BATCH_EVENTS;
+            if wanted && full && !shown.is_empty() {
                 self.backlog.push_front(event);
                 break;
             }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::{hint::Hints, store::Store};
 
+/// Events in a batch at the most.
+const BATCH_EVENTS: usize = 500;
 /// Bytes of bodies in a batch at the most, unless its first event alone is larger.
 const BATCH_BYTES: usize = 64 << 10;
 

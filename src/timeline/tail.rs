@@ -4,8 +4,8 @@
 //! puts them into a ring bounded in bytes. A follower at the tail takes from there; one that is behind reads the table until
 //! it has caught up, so it is never skipped and never holds the writer up.
 //!
-//! The ring keeps the rows in the pieces in which they came, and hands out a piece at a time: so followers in step get the same
-//! batches, and who asked the same can be answered once.
+//! The ring keeps the rows in the pieces in which they came, and hands out a piece at a time as long as a follower is not far
+//! behind: so followers in step get the same batches, and who asked the same can be answered once.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{BATCH_BYTES, Timeline};
+use super::{BATCH_BYTES, BATCH_EVENTS, Timeline};
 use crate::{
     hint::Topic,
     model::{event::Event, id::RunId, scope::Viewer},
@@ -25,7 +25,10 @@ use crate::{
 /// Bytes of bodies that the ring holds at the most; the newest event is always there.
 const RING_BYTES: usize = 256 << 10;
 /// What is read at once: about a batch.
-const READ: Span = Span { rows: 500, bytes: 64 << 10 };
+const READ: Span = Span { rows: BATCH_EVENTS, bytes: BATCH_BYTES };
+/// Pieces by which a follower may lag and still be handed one at a time. One that is further behind is given more at once: it
+/// has lost step anyhow.
+const IN_STEP: usize = 8;
 /// The slow look, for changes whose bell rang in another process.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,25 @@ struct Ring {
     /// In a row, oldest first, none of them empty.
     pieces: VecDeque<Piece>,
     bytes: usize,
+}
+
+impl Ring {
+    /// The events after a sequence to the end of their piece, or as many as a batch holds if many pieces follow; `None` if the
+    /// first of them is not here any more.
+    fn after(&self, sequence: i64) -> Option<Vec<Arc<Event>>> {
+        let next = self.pieces.partition_point(|piece| piece.last() <= sequence);
+        let mut events = self.pieces.get(next)?.after(sequence).to_vec();
+        if events.first()?.sequence.get() != sequence + 1 {
+            return None;
+        }
+        let following = self.pieces.range(next + 1..);
+        if following.len() > IN_STEP {
+            for event in following.flat_map(|piece| &piece.events).take(BATCH_EVENTS.saturating_sub(events.len())) {
+                events.push(event.clone());
+            }
+        }
+        Some(events)
+    }
 }
 
 /// Events that fit into one batch.
@@ -107,7 +129,7 @@ impl Piece {
 
 /// What the ring has for a follower.
 pub(super) enum Taken {
-    /// The events after its place up to the end of their piece, oldest first.
+    /// Events after its place, oldest first.
     Events(Vec<Arc<Event>>),
     /// It is at the tail.
     Nothing,
@@ -143,13 +165,7 @@ impl Tail {
         if after >= self.head.borrow().sequence {
             return Taken::Nothing;
         }
-        let ring = self.ring();
-        let next = ring.pieces.partition_point(|piece| piece.last() <= after);
-        let rest = ring.pieces.get(next).map(|piece| piece.after(after)).unwrap_or_default();
-        match rest.first() {
-            Some(first) if first.sequence.get() == after + 1 => Taken::Events(rest.to_vec()),
-            _ => Taken::Behind,
-        }
+        self.ring().after(after).map_or(Taken::Behind, Taken::Events)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -212,9 +228,39 @@ mod tests {
     use super::*;
     use crate::{
         hint::Hints,
-        model::{id::UserId, user::UserRole},
+        model::{
+            event::{Notice, NoticeLevel},
+            id::UserId,
+            user::UserRole,
+        },
         store::{Location, Store},
     };
+
+    /// A ring of pieces of one event each, from sequence 1.
+    fn ring(pieces: u64) -> Ring {
+        let event = |sequence: u64| Event {
+            run_id: RunId::new(),
+            sequence: sequence.into(),
+            at: chrono::DateTime::default(),
+            body: Notice { level: NoticeLevel::Info, text: "said".into() }.into(),
+            size: 10,
+        };
+        Ring { pieces: (1..=pieces).flat_map(|sequence| Piece::cut(vec![event(sequence)])).collect(), bytes: 0 }
+    }
+
+    fn sequences(events: Option<Vec<Arc<Event>>>) -> Vec<i64> {
+        events.unwrap_or_default().iter().map(|event| event.sequence.get()).collect()
+    }
+
+    #[test]
+    fn who_is_in_step_gets_a_piece_and_who_lags_gets_many() {
+        let mut ring = ring(20);
+        assert_eq!(sequences(ring.after(15)), [16]);
+        assert_eq!(sequences(ring.after(2)), (3..=20).collect::<Vec<_>>());
+        ring.pieces.pop_front();
+        assert!(ring.after(0).is_none(), "the first has left the ring");
+        assert!(ring.after(20).is_none());
+    }
 
     #[tokio::test]
     async fn the_last_follower_takes_the_tail_away() {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
-    app::session,
+    app::{activity, session},
     clock,
     error::Result,
     hint::{Listener, Topic},
@@ -23,8 +23,12 @@ use crate::{
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// How often cancellations are looked for while runs are executed: they reach a tool within a second.
 const CANCELLATIONS: Duration = Duration::from_millis(400);
+const _: () =
+    assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
+/// How often old changes are forgotten.
+const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions are looked at.
 const REAP: Duration = Duration::from_secs(5);
 
@@ -75,7 +79,9 @@ async fn next(shop: &Shop) -> Result<Option<RunLease>> {
 /// Renews the leases of the runs that are executed here.
 pub(super) async fn renew(shop: Shop) {
     let every = RENEWAL.min(shop.setup.crew.lease / 3);
-    while !pause(&shop, None, every).await {
+    let mut wait = every;
+    while !pause(&shop, None, wait).await {
+        wait = every;
         let leases = shop.leases();
         if leases.is_empty() {
             continue;
@@ -97,7 +103,11 @@ pub(super) async fn renew(shop: Shop) {
                 let held = shop.held();
                 lost.iter().filter_map(|run| held.get(run)).for_each(|held| held.stopped.cancel());
             }
-            Err(error) => tracing::warn!(?error, "leases cannot be renewed just now"),
+            Err(error) => {
+                tracing::warn!(?error, "leases cannot be renewed just now");
+                // What was given up after a long silence is tried again before the leases lapse.
+                wait = every / 5;
+            }
         }
     }
 }
@@ -177,6 +187,15 @@ pub(super) async fn reap(shop: Shop) {
         }
         if pause(&shop, None, REAP.min(shop.setup.crew.lease)).await {
             return;
+        }
+    }
+}
+
+/// Forgets old changes, which nobody will be told any more.
+pub(super) async fn forget(shop: Shop) {
+    while !pause(&shop, None, FORGET).await {
+        if let Err(error) = activity::trim(&shop.app, Sweep::new()).await {
+            tracing::warn!(?error, "old changes cannot be forgotten just now");
         }
     }
 }

@@ -112,6 +112,7 @@ impl Worker {
         chores.spawn(chores::pass_on_cancellations(shop.clone()));
         chores.spawn(chores::watch(shop.clone()));
         chores.spawn(chores::reap(shop.clone()));
+        chores.spawn(chores::forget(shop.clone()));
         Self { shop, chores }
     }
 

@@ -8,8 +8,11 @@ const relay = {
   name: 'relay',
   setup({ onLoad }) {
     onLoad({ filter: /\/src\/[^/]+\.jsx?$/ }, async ({ path }) => {
-      const plugins = [['relay', { eagerEsModules: true }]];
-      const { code } = await transformFileAsync(path, { plugins, parserOpts: { plugins: ['jsx'] }, configFile: false, cwd: import.meta.dirname });
+      const { code } = await transformFileAsync(path, {
+        plugins: [[import.meta.resolve('babel-plugin-relay').replace('file://', ''), { eagerEsModules: true }]],
+        parserOpts: { plugins: ['jsx'] },
+        configFile: false,
+      });
       return { contents: code, loader: 'jsx' };
     });
   },

@@ -17,13 +17,15 @@ export default [
         'error',
         {
           exceptions: {
-            // A page and its items, what a mutation answers, what a caller can mend.
-            suffixes: ['Connection', 'Edge', 'Payload', 'Error'],
+            // A page and its items, what a mutation answers, what a caller can mend, what a watcher is told.
+            suffixes: ['Connection', 'Edge', 'Payload', 'Error', 'Changed'],
             types: [
+              'ActivitySnapshot', // some things as they are; each of them has an `id`
               'ModelInfo', // known by its name
               'ModelUsage', // a figure of its run
               'PageInfo', // of its connection
               'PinnedFile', // a line in the input of its run; `version` names the content, not the line
+              'ProjectDeleted', // `projectId` is the id of what is no more
               'RunEventBatch', // some events as they came; each of them has an `id`
               'RunFailure', // of its run
               'ServerInfo', // there is one

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{
     World,
-    crew::{Gate, Scripted, Wait, calls, echo, says, through_the_gate},
+    crew::{Scripted, Wait, calls, echo, says},
     engine::on_engines,
     id,
     runs::{assert_whole, of_kind, started},
@@ -44,11 +44,7 @@ on_engines! {
     }
 
     async fn a_newer_run_takes_the_place_of_all_that_have_not_ended(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Newer").await;
         let running = started(&amy.start(&project, json!({})).await);
@@ -69,11 +65,7 @@ on_engines! {
 
 on_engines! {
     async fn of_many_that_want_the_place_at_once_the_last_one_has_it(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Contest").await;
         let payloads = join_all((0..12).map(|_| amy.start(&project, json!({ "ifBusy": "CANCEL_CURRENT" })))).await;
@@ -90,12 +82,7 @@ on_engines! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_run_changes_nothing() {
-    let gate = Gate::closed();
-    let world = World::with(|_, crew| {
-        crew.models = vec![through_the_gate()];
-        crew.tools = vec![gate.clone()];
-    })
-    .await;
+    let (world, gate) = World::gated(|_, _| {}).await;
     let amy = world.user("amy").await;
     let project = amy.project("Busy").await;
     let first = started(&amy.start(&project, json!({ "ifBusy": "REJECT" })).await);
@@ -119,13 +106,7 @@ async fn a_rejected_run_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn projects_run_at_once_up_to_the_setting() {
-    let gate = Gate::closed();
-    let world = World::with(|settings, crew| {
-        settings.max_runs = 3;
-        crew.models = vec![through_the_gate()];
-        crew.tools = vec![gate.clone()];
-    })
-    .await;
+    let (world, gate) = World::gated(|settings, _| settings.max_runs = 3).await;
     let amy = world.user("amy").await;
     let mut started_runs = Vec::new();
     for number in 0..5 {

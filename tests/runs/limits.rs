@@ -11,7 +11,7 @@ use workroom::{
 
 use crate::world::{
     World,
-    crew::{Gate, Scripted, calls, says, through_the_gate},
+    crew::{Scripted, calls, says},
     runs::{assert_whole, of_kind, started},
 };
 
@@ -81,15 +81,8 @@ async fn a_run_out_of_tokens_fails_and_its_usage_adds_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_out_of_time_fails_in_the_middle_of_a_tool() {
-    let (ended, events) = run_in(
-        World::with(|settings, crew| {
-            settings.limits.wall_time = Duration::from_secs(1);
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![Gate::closed()];
-        })
-        .await,
-    )
-    .await;
+    let (world, _closed) = World::gated(|settings, _| settings.limits.wall_time = Duration::from_secs(1)).await;
+    let (ended, events) = run_in(world).await;
     assert_failed(&ended, &events, "OUT_OF_TIME");
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::world::{
     User, World,
-    crew::{Gate, through_the_gate},
     engine::on_engines,
     id,
     runs::{assert_whole, of_kind, started},
@@ -17,11 +16,7 @@ async fn revoke(user: &User, session: &str) -> Value {
 
 on_engines! {
     async fn a_revoked_session_takes_its_runs_with_it(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let (project, other) = (amy.project("Revoked").await, amy.project("Other").await);
         let running = started(&amy.start(&project, json!({})).await);
@@ -47,11 +42,7 @@ on_engines! {
     }
 
     async fn no_run_slips_into_a_session_that_ends(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, _closed) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Race").await;
         let query = "query($run: ID!) { run(id: $run) { session { status } } }";

@@ -40,13 +40,8 @@ on_engines! {
     }
 
     async fn the_runs_of_an_expired_session_are_cancelled_although_nobody_asks(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-            // The reaper comes at least once in a lease.
-            crew.lease = Duration::from_millis(500);
-        }).await;
+        // The reaper comes at least once in a lease.
+        let (world, gate) = engine.gated(|_, crew| crew.lease = Duration::from_millis(500)).await;
         let amy = world.user("amy").await;
         let project = amy.project("Expiring").await;
         let session = id(&amy.open_project(&project, Some(4)).await["session"]);
@@ -67,12 +62,7 @@ on_engines! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_comes_after_the_end_gets_a_new_session_and_the_old_ones_runs_stop() {
-    let gate = Gate::closed();
-    let world = World::with(|_, crew| {
-        crew.models = vec![through_the_gate()];
-        crew.tools = vec![gate.clone()];
-    })
-    .await;
+    let (world, gate) = World::gated(|_, _| {}).await;
     let amy = world.user("amy").await;
     let project = amy.project("After").await;
     let session = id(&amy.open_project(&project, Some(2)).await["session"]);

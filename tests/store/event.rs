@@ -12,7 +12,7 @@ use workroom::{
     },
     store::{
         Store,
-        event::{self, Span},
+        event::{self, Append, Span},
         lease,
     },
 };
@@ -28,16 +28,10 @@ fn note(text: &str) -> EventBody {
     Notice { level: NoticeLevel::Info, text: text.into() }.into()
 }
 
-/// Appends as the timeline does: the run's sequence first, then the rows.
 async fn append(store: &Store, lease: RunLease, bodies: Vec<EventBody>) -> i64 {
-    let now = clock::now();
-    unit!(store, [bodies] tx => {
-        let count = i64::try_from(bodies.len()).expect("few");
-        let last = lease::advance(tx, &lease, count).await?.expect("the lease is held");
-        event::insert(tx, lease.run_id(), last - count + 1, now, &bodies).await?;
-        Ok(last)
-    })
-    .expect("events are kept")
+    let append = Append { lease, at: clock::now(), bodies, turn: None, usage: None };
+    let appended = unit!(store, [append] tx => event::append(tx, &append).await);
+    appended.expect("events are kept").expect("the lease is held")
 }
 
 async fn all(store: &Store, desk: &Desk, lease: &RunLease) -> Vec<Event> {

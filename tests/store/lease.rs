@@ -12,7 +12,8 @@ use workroom::{
     store::{
         Store,
         lease::{self, Ending, Watched},
-        run, turn,
+        run,
+        turn::{self, Turn},
     },
 };
 
@@ -244,11 +245,13 @@ on_both! {
         let lease = desk.start(&store).await;
         let hostile = format!("{{\"nul\":\"\\u0000\",\"big\":\"{}🚀\"}}", "x".repeat(100_000));
         for (number, body) in [(2, "{}".to_owned()), (1, hostile.clone()), (10, "[]".to_owned())] {
-            unit!(store, [body] tx => turn::insert(tx, &lease, number, 1, &body).await).expect("a turn");
+            let turn = Turn { index: number, version: 1, record: body };
+            unit!(store, [turn] tx => turn::insert(tx, &lease, &turn).await).expect("a turn");
         }
         let turns = turn::all(&mut reading(&store).await, &lease).await.expect("a read");
         assert_eq!(turns, [(1, hostile), (1, "{}".to_owned()), (1, "[]".to_owned())]);
-        assert!(unit!(store, [] tx => turn::insert(tx, &lease, 1, 1, "{}").await).is_err(), "a turn is taken once");
+        let again = Turn { index: 1, version: 1, record: "{}".into() };
+        assert!(unit!(store, [again] tx => turn::insert(tx, &lease, &again).await).is_err(), "a turn is taken once");
     }
 
     async fn a_claim_has_nothing_to_do_where_nothing_is_queued(store: Store) {

@@ -2,6 +2,7 @@
 
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 
 use std::{future::Future, time::Duration};
 

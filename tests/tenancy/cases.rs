@@ -265,6 +265,15 @@ pub const CASES: &[Case] = &[
         ways: STREAM,
         ..query("Subscription.runEvents(after)", Named::Sequence, NOT_FOUND, FOLLOW)
     },
+    Case {
+        ways: STREAM,
+        ..query(
+            "Subscription.projectActivity(projectId)",
+            Named::Project,
+            NOT_FOUND,
+            "subscription($v: ID!) { projectActivity(projectId: $v) { __typename ... on ActivitySnapshot { runs { id } } } }",
+        )
+    },
     mutation(
         "UpdateProjectInput.projectId",
         Named::Project,

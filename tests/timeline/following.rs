@@ -12,9 +12,9 @@ use tokio::{
 use super::{BATCHES, over_socket};
 use crate::world::{
     World,
-    crew::{Gate, Scripted, Wait, calls, says, through_the_gate},
+    crew::{Gate, Scripted, Wait, calls, says},
     engine::on_engines,
-    live::events_of,
+    live::{Events, events_of},
     runs::{assert_whole, kind, started},
 };
 
@@ -62,12 +62,29 @@ on_engines! {
         world.stop().await;
     }
 
+    async fn followers_at_once_get_each_what_they_asked_for(engine) {
+        let (world, gate) = engine.gated(|_, _| {}).await;
+        let amy = world.user("amy").await;
+        let project = amy.project("Together").await;
+        let run = started(&amy.start(&project, json!({})).await);
+        gate.until_begun(1).await;
+        let query = "subscription($run: ID!, $types: [RunEventType!]) { runEvents(runId: $run, types: $types) {
+            endCursor events { sequence type } } }";
+        let again = world.user("amy").await;
+        let asked = [(&amy, json!(null)), (&amy, json!(["TOOL_CALLED"])), (&amy, json!(null)), (&again, json!(["TOOL_CALLED"]))];
+        let followers = join_all(asked.iter().map(|(user, types)| user.events(query, json!({ "run": run, "types": types })))).await;
+        gate.open();
+        let seen = join_all(followers.into_iter().map(Events::until_the_end)).await;
+        let all = amy.whole_timeline(&run).await;
+        assert_eq!(seen[0].len(), all.len());
+        assert_eq!(seen[0], seen[2]);
+        assert_eq!(seen[1].iter().map(|(_, kind)| kind.as_str()).collect::<Vec<_>>(), ["TOOL_CALLED", "RUN_COMPLETED"]);
+        assert_eq!(seen[1], seen[3]);
+        world.stop().await;
+    }
+
     async fn events_are_on_their_way_while_the_run_goes(engine) {
-        let gate = Gate::closed();
-        let world = engine.world(|_, crew| {
-            crew.models = vec![through_the_gate()];
-            crew.tools = vec![gate.clone()];
-        }).await;
+        let (world, gate) = engine.gated(|_, _| {}).await;
         let amy = world.user("amy").await;
         let project = amy.project("Live").await;
         let run = started(&amy.start(&project, json!({})).await);

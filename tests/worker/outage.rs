@@ -7,12 +7,7 @@ use serde_json::json;
 use super::assert_nothing_repeated;
 use crate::{
     support::postgres::{Cluster, skipped},
-    world::{
-        World,
-        crew::{Gate, through_the_gate},
-        live::events_of,
-        runs::started,
-    },
+    world::{World, live::events_of, runs::started},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,11 +16,8 @@ async fn a_server_lives_through_a_restart_of_its_database() {
         return;
     }
     let mut cluster = Cluster::new();
-    let gate = Gate::closed();
-    let world = World::with(|settings, crew| {
+    let (world, gate) = World::gated(|settings, crew| {
         settings.database_url = cluster.url("postgres");
-        crew.models = vec![through_the_gate()];
-        crew.tools = vec![gate.clone()];
         crew.lease = Duration::from_secs(1);
     })
     .await;

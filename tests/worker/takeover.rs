@@ -158,13 +158,7 @@ async fn a_run_that_was_to_be_cancelled_when_its_worker_died_is_cancelled_by_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_servers_run_is_taken_up_at_once() {
-    let gate = Gate::closed();
-    let mut world = World::with(|_, crew| {
-        crew.models = vec![crate::world::crew::through_the_gate()];
-        crew.tools = vec![gate.clone()];
-        crew.lease = Duration::from_mins(5);
-    })
-    .await;
+    let (mut world, gate) = World::gated(|_, crew| crew.lease = Duration::from_mins(5)).await;
     let amy = world.user("amy").await;
     let project = amy.project("Handed back").await;
     let run = started(&amy.start(&project, json!({})).await);

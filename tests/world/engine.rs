@@ -1,8 +1,10 @@
 //! The two databases under a world.
 
+use std::sync::Arc;
+
 use workroom::{config::Settings, worker::Crew};
 
-use super::World;
+use super::{World, crew::Gate};
 use crate::support::postgres::{Database, database};
 
 /// Which database the servers of a story stand on.
@@ -19,13 +21,22 @@ impl Engine {
 
     /// A server on it. On `PostgreSQL` each call makes another server on the same database, on `SQLite` one of its own.
     pub async fn world(&self, change: impl FnOnce(&mut Settings, &mut Crew)) -> World {
-        World::with(|settings, crew| {
+        World::with(self.below(change)).await
+    }
+
+    /// The same with runs that wait at a gate, which is closed.
+    pub async fn gated(&self, change: impl FnOnce(&mut Settings, &mut Crew)) -> (World, Arc<Gate>) {
+        World::gated(self.below(change)).await
+    }
+
+    /// Puts this database below a server that is changed further.
+    fn below(&self, change: impl FnOnce(&mut Settings, &mut Crew)) -> impl FnOnce(&mut Settings, &mut Crew) {
+        move |settings, crew| {
             if let Self::Postgres(database) = self {
                 settings.database_url.clone_from(&database.url);
             }
             change(settings, crew);
-        })
-        .await
+        }
     }
 
     pub async fn remove(self) {

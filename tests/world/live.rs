@@ -113,12 +113,15 @@ impl Socket {
             .await;
     }
 
-    /// The next message; `None` once the server has closed, and then `closed` says how.
+    /// The next message; `None` when the server closes, and then `closed` says how.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             match timeout(PATIENCE, self.stream.next()).await.expect("a message in time") {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).expect("JSON")),
-                Some(Ok(Message::Close(frame))) => self.closed = frame,
+                Some(Ok(Message::Close(frame))) => {
+                    self.closed = frame;
+                    return None;
+                }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return None,
             }

@@ -4,9 +4,10 @@ pub mod crew;
 pub mod engine;
 pub mod form;
 pub mod live;
+pub mod promise;
 pub mod runs;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use reqwest::{
     Client,
@@ -21,6 +22,8 @@ use workroom::{
     model::{id::TokenId, user::Token},
     worker::Crew,
 };
+
+use self::crew::{Gate, through_the_gate};
 
 /// The longest that anything in a story may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,6 +51,18 @@ impl World {
         let mut crew = Crew::default();
         change(&mut settings, &mut crew);
         Self::of(settings, crew, folder).await
+    }
+
+    /// The same with a crew whose runs wait at a gate, which is closed.
+    pub async fn gated(change: impl FnOnce(&mut Settings, &mut Crew)) -> (Self, Arc<Gate>) {
+        let gate = Gate::closed();
+        let world = Self::with(|settings, crew| {
+            crew.models = vec![through_the_gate()];
+            crew.tools = vec![gate.clone()];
+            change(settings, crew);
+        })
+        .await;
+        (world, gate)
     }
 
     /// A server with these settings; `folder` goes with it.
@@ -141,7 +156,12 @@ impl User {
 
     /// The same user, at the server's new address.
     pub fn at(&self, world: &World) -> Self {
-        Self { base: world.base(), ..self.clone() }
+        self.at_base(&world.base())
+    }
+
+    /// The same user at another server of the same database.
+    pub fn at_base(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     pub fn base(&self) -> &str {

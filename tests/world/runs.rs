@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, User, id};
+use super::{PATIENCE, User, crew::Gate, id};
 
 /// What is asked of a run in a payload.
 pub const RUN: &str = "run { id number prompt status cancelRequestedAt completedAt answer lastSequence
@@ -90,6 +90,17 @@ impl User {
         self.ended(&run).await;
         run
     }
+}
+
+/// So many runs, each in a project of its own, that wait at a gate which nobody has come to before.
+pub async fn waiting_runs(user: &User, gate: &Gate, count: usize) -> Vec<String> {
+    let mut runs = Vec::new();
+    for _ in 0..count {
+        let project = user.project("Waiting").await;
+        runs.push(started(&user.start(&project, json!({})).await));
+    }
+    gate.until_begun(count).await;
+    runs
 }
 
 /// The new run's id in a payload without errors.

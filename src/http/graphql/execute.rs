@@ -32,15 +32,17 @@ pub(super) async fn once<E: Executor>(executor: &E, operation: Operation, limits
 /// Executes any operation: the results of a subscription, or the one result of anything else.
 pub(super) fn stream<E: Executor>(executor: E, operation: Operation, limits: &Limits) -> BoxStream<'static, Answer> {
     if operation.kind == OperationType::Subscription {
-        let seat = Seat::new(operation.question());
+        let seat = operation.question().map(|question| Seat::new(&question));
+        let request = match &seat {
+            Some(seat) => operation.request.data(seat.clone()),
+            None => operation.request,
+        };
+        let shared = move |response: &Response| seat.as_ref()?.share(response, |response| raw(&Body(response)));
         // After a panic the stream is at its end.
-        return AssertUnwindSafe(executor.execute_stream(operation.request.data(seat.clone()), None))
+        return AssertUnwindSafe(executor.execute_stream(request, None))
             .catch_unwind()
             .map(|result| result.map_or_else(|_| panicked(), polish))
-            .map(move |response| match seat.share(&response, |response| raw(&Body(response))) {
-                Some(text) => Answer::Shared(text),
-                None => response.into(),
-            })
+            .map(move |response| shared(&response).map_or_else(|| response.into(), Answer::Shared))
             .boxed();
     }
     let limits = limits.clone();

@@ -128,12 +128,13 @@ async fn route<E: Executor, G: Gate>(
     payload: web::Payload,
 ) -> HttpResponse {
     let upgrade = http.headers().get(header::UPGRADE);
-    if upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-        // A browser opens sockets to any host without asking first, so this is the place to look at the origin.
-        if !endpoint.origins.admits(http) {
-            let error = Error::new(Kind::Denied, "Pages of that origin may not connect.");
-            return Refusal::from(error).respond(Media::Json);
-        }
+    let socket = upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    // A browser opens sockets to any host without asking first, so this is the place to look at the origin.
+    if (socket && !endpoint.origins.admits(http)) || endpoint.origins.refuses(http) {
+        let error = Error::new(Kind::Denied, "Pages of that origin may not connect.");
+        return Refusal::from(error).respond(Media::Json);
+    }
+    if socket {
         let upgraded = websocket::upgrade(endpoint, http, payload);
         return upgraded.unwrap_or_else(|error| error.error_response());
     }

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use async_graphql::{Request, Variables, parser::types::OperationType};
 use serde_json::{Map, Value};
 
-use super::answer::{Refusal, json};
+use super::answer::Refusal;
 use crate::{
     error::{Error, Result},
     graphql::limits::{self, DocumentLimits},
@@ -29,9 +29,9 @@ pub(super) struct Operation {
 
 impl Operation {
     /// What is asked, whoever asks: two operations with the same question get the same answers.
-    pub(super) fn question(&self) -> String {
+    pub(super) fn question(&self) -> Option<Vec<u8>> {
         let Request { query, operation_name, variables, .. } = &self.request;
-        json(&(query, operation_name, variables))
+        serde_json::to_vec(&(query, operation_name, variables)).ok()
     }
 }
 
@@ -150,6 +150,21 @@ mod tests {
         };
         assert_eq!(kind("A"), Some(OperationType::Query));
         assert_eq!(kind("B"), Some(OperationType::Mutation));
+    }
+
+    #[test]
+    fn a_question_is_the_document_the_name_and_the_variables() {
+        let question = |name: &str, variables: Value| {
+            let query = "subscription A($v: Int) { a(v: $v) } subscription B($v: Int) { a(v: $v) }";
+            let body = json!({ "query": query, "operationName": name, "variables": variables });
+            let params = Params::from_json(body).expect("parameters");
+            params.into_operation(&DocumentLimits::default()).ok().expect("an operation").question()
+        };
+        let asked = question("A", json!({ "v": 1 }));
+        assert!(asked.is_some());
+        assert_eq!(asked, question("A", json!({ "v": 1 })));
+        assert_ne!(asked, question("B", json!({ "v": 1 })));
+        assert_ne!(asked, question("A", json!({ "v": 2 })));
     }
 
     #[test]

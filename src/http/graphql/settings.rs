@@ -69,18 +69,26 @@ impl Default for Limits {
 pub struct Origins {
     allowed: Vec<String>,
     this_machine: bool,
+    no_others: bool,
     hosts: Option<Vec<String>>,
 }
 
 impl Origins {
     /// Besides the server's own, these origins, each as a browser sends it: `https://app.example.org`, no path.
     pub fn new(allowed: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { allowed: allowed.into_iter().map(Into::into).collect(), this_machine: false, hosts: None }
+        Self { allowed: allowed.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// Lets in pages that this machine serves, at whatever port: a frontend in development.
     pub fn with_this_machine(mut self) -> Self {
         self.this_machine = true;
+        self
+    }
+
+    /// Refuses pages that are not let in, instead of leaving it to their browser to keep the answer from them: where no token is
+    /// needed, a page could do harm without hearing what came of it.
+    pub fn without_others(mut self) -> Self {
+        self.no_others = true;
         self
     }
 
@@ -102,6 +110,11 @@ impl Origins {
         own.is_some_and(|own| host(request).is_some_and(|host| host.eq_ignore_ascii_case(own)))
             || self.allowed.iter().any(|allowed| allowed == origin)
             || (self.this_machine && own.is_some_and(is_this_machine))
+    }
+
+    /// Whether the request is refused for the page that it comes from.
+    pub(super) fn refuses(&self, request: &HttpRequest) -> bool {
+        self.no_others && !self.admits(request)
     }
 
     /// Whether the request is for a host that this server answers for.
