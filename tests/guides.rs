@@ -115,7 +115,7 @@ impl Ground {
     /// A run's events as the guides print them.
     async fn timeline(&self, run: &str) -> String {
         let kinds = self.amy.timeline(run).await;
-        kinds.iter().enumerate().map(|(at, kind)| format!("{} {kind}\n", at + 1)).collect()
+        (1..).zip(&kinds).fold(String::new(), |text, (sequence, kind)| text + &format!("{sequence} {kind}\n"))
     }
 }
 
