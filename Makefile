@@ -4,7 +4,7 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 INSTALL := $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: help demo test check fmt schema web compiler database browser node modules
+.PHONY: help demo test check fmt schema web compiler database browser node modules guides
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,15 +13,15 @@ demo: compiler ## Start a server, run an agent on real documents, watch it live 
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory web || echo "GraphiQL could not be built; all else is as it is."
 	cargo run --locked --quiet -- demo --log warn
 
-test: compiler database browser modules web ## Everything that can be tested, with the packages that it needs
+test: compiler database browser modules guides web ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
 
-check: compiler modules web ## Formatting, lints, documentation, licences, the schema, the import table
+check: compiler modules web ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
 	npm run --silent --prefix web check
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-	cargo test --locked --test suite -- architecture:: licences:: schema:: relay::
+	cargo test --locked --test suite -- architecture:: licences:: schema:: lint:: relay::
 
 fmt: ## Format the code
 	cargo fmt
@@ -47,8 +47,12 @@ browser:
 node:
 	@command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
 
-# The audits' runners, the Relay compiler, and what drives a browser.
-modules: node $(patsubst %,tests/%/node_modules/.package-lock.json,audit relay graphiql)
+# The audits' runners, the Relay compiler, the schema's lints, and what drives a browser.
+modules: node $(patsubst %,tests/%/node_modules/.package-lock.json,audit relay lint graphiql)
+
+# What the guides' programs run on: the packages that they name, curl and jq.
+guides: modules tests/guides/node_modules/.package-lock.json tests/guides/.venv/.requirements.txt
+	@command -v curl >/dev/null && command -v jq >/dev/null || { $(INSTALL) curl jq; }
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
@@ -56,3 +60,9 @@ modules: node $(patsubst %,tests/%/node_modules/.package-lock.json,audit relay g
 
 web/dist/page/index.html: web/node_modules/.package-lock.json web/index.html web/vite.config.ts $(wildcard web/src/*)
 	npm run --silent --prefix web build
+
+tests/guides/.venv/.requirements.txt: tests/guides/requirements.txt
+	python3 -c 'import ensurepip' || { $(INSTALL) python3-venv; }
+	python3 -m venv tests/guides/.venv
+	tests/guides/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@cp $< $@

@@ -12,6 +12,7 @@ on_both_engines!(
     text_is_found_in_every_script,
     labels_narrow_the_list,
     every_order_pages_both_ways,
+    lists_of_a_user_a_session_and_a_run_page_both_ways,
     a_reader_of_pages_misses_nothing_while_others_create,
     an_editor_who_saw_an_old_version_changes_nothing,
     of_racing_editors_one_wins,
@@ -223,6 +224,53 @@ async fn walk(user: &User, order: &Value, size: &str, cursor: &str) -> Vec<Strin
         }
         place = info[end].clone();
     }
+}
+
+async fn lists_of_a_user_a_session_and_a_run_page_both_ways(world: World) {
+    let amy = world.user("amy").await;
+    amy.open_project(&amy.project("Another").await, None).await;
+    let project = amy.project("Runs").await;
+    amy.upload(&project, &[("terms.md", b"Late sums bear interest at four per cent.\n")]).await;
+    let run = amy.finished_run(&project, "What interest do late sums bear?").await;
+    for _ in 0..2 {
+        let repeated = amy.rerun(&run, json!({})).await;
+        amy.ended(&id(&repeated["run"])).await;
+    }
+    for (parent, list, length) in
+        [("viewer", "sessions", 2), ("session", "runs", 3), ("run", "reruns", 2), ("run", "artifacts", 1)]
+    {
+        let selection = format!(
+            "{list}(first: $first, last: $last, before: $before) {{ nodes {{ id }} pageInfo {{ hasPreviousPage startCursor }} }}"
+        );
+        let around = match parent {
+            "viewer" => format!("viewer {{ {selection} }}"),
+            "session" => format!("run(id: $run) {{ session {{ {selection} }} }}"),
+            _ => format!("run(id: $run) {{ {selection} }}"),
+        };
+        let query = format!(
+            "query($run: ID!, $first: Int, $last: Int, $before: String) {{ {around} node(id: $run) {{ id }} }}"
+        );
+        let read = async |mut arguments: Value| {
+            arguments["run"] = json!(run);
+            let data = amy.ask(&query, arguments).await;
+            let parent = if parent == "session" { &data["run"]["session"] } else { &data[parent] };
+            parent[list].clone()
+        };
+        let forward = read(json!({ "first": 100 })).await["nodes"].as_array().expect("nodes").clone();
+        assert_eq!(forward.len(), length, "{list}");
+        let (mut backward, mut before) = (Vec::new(), Value::Null);
+        loop {
+            let page = read(json!({ "last": 1, "before": before })).await;
+            backward.extend(page["nodes"].as_array().expect("nodes").iter().cloned());
+            if page["pageInfo"]["hasPreviousPage"] == false {
+                break;
+            }
+            before = page["pageInfo"]["startCursor"].clone();
+        }
+        backward.reverse();
+        assert_eq!(backward, forward, "{list}");
+    }
+    world.stop().await;
 }
 
 async fn a_reader_of_pages_misses_nothing_while_others_create(world: World) {

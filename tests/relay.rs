@@ -1,13 +1,12 @@
 //! What a Relay client asks of a schema, told by Relay's own compiler: the documents in `relay/src` compile over
 //! `schema.graphql`. The compiler comes from npm: `npm ci --prefix tests/relay`.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path};
 
 use tempfile::TempDir;
-use tokio::{process::Command, time::timeout};
+use tokio::process::Command;
 
-/// The longest that the compiler may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::program::{installed, to_the_end};
 
 /// A Relay project of its own: the documents, the schema, the configuration.
 fn project() -> TempDir {
@@ -28,25 +27,15 @@ fn project() -> TempDir {
 }
 
 /// Compiles; answers with whether that went well, and what the compiler said.
-async fn compile(project: &TempDir) -> (bool, String) {
-    let compiler = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/relay/node_modules/relay-compiler/cli.js");
-    assert!(compiler.is_file(), "the Relay compiler is not installed: `npm ci --prefix tests/relay` installs it");
-    let child = Command::new("node")
-        .arg(compiler)
-        .arg("relay.config.json")
-        .current_dir(project.path())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(PATIENCE, child).await.expect("the compiler ends in time").expect("node runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+pub async fn compile(project: &Path) -> (bool, String) {
+    let compiler = installed("tests/relay/node_modules/relay-compiler/cli.js");
+    to_the_end(Command::new("node").arg(compiler).arg("relay.config.json").current_dir(project)).await
 }
 
 #[tokio::test]
 async fn the_relay_compiler_takes_the_schema() {
     let project = project();
-    let (well, said) = compile(&project).await;
+    let (well, said) = compile(project.path()).await;
     assert!(well, "{said}");
     for artifact in [
         "ProjectListPaginationQuery",
@@ -76,7 +65,7 @@ async fn the_relay_compiler_refuses_a_document_that_does_not_fit() {
         let project = project();
         let text = format!("import {{ graphql }} from \"relay-runtime\";\nexport const wrong = graphql`{wrong}`;\n");
         fs::write(project.path().join("src/Wrong.ts"), text).expect("a document");
-        let (well, said) = compile(&project).await;
+        let (well, said) = compile(project.path()).await;
         assert!(!well, "this was compiled: {wrong}");
         assert!(said.contains(complaint), "{wrong}\n{said}");
     }

@@ -35,7 +35,7 @@ pub mod upload;
 pub mod user;
 pub mod user_error;
 
-use async_graphql::{Request, Schema, SchemaBuilder};
+use async_graphql::{Request, SDLExportOptions, Schema, SchemaBuilder};
 use chrono::{DateTime, Utc};
 
 use self::{
@@ -67,7 +67,7 @@ pub fn schema() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema in the schema definition language, as it stands in `schema.graphql`.
 pub fn sdl() -> String {
-    let mut sdl = schema().finish().sdl();
+    let mut sdl = schema().finish().sdl_with_options(SDLExportOptions::new().include_specified_by());
     sdl.truncate(sdl.trim_end().len());
     sdl.push('\n');
     sdl

@@ -117,14 +117,16 @@ impl Run {
     }
 
     /// The deliverables that it saved, oldest first.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn artifacts(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<Artifact>> {
-        artifact::artifacts(ctx, ArtifactsOf::Run(self.id), &PageArgs::forward(first, after)).await
+        artifact::artifacts(ctx, ArtifactsOf::Run(self.id), &PageArgs { first, after, last, before }).await
     }
 
     /// The run that it repeats.
@@ -136,15 +138,17 @@ impl Run {
     }
 
     /// The runs that repeat it, newest first.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn reruns(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<Run>> {
         let sort = (RunFilter::default(), RunOrder::default());
-        runs(ctx, RunsOf::Original(self.id), sort, &PageArgs::forward(first, after)).await
+        runs(ctx, RunsOf::Original(self.id), sort, &PageArgs { first, after, last, before }).await
     }
 }
 

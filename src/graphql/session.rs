@@ -37,14 +37,16 @@ impl WorkspaceSession {
     }
 
     /// The runs that were started in it, newest first.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn runs(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<Run>> {
         let sort = (RunFilter::default(), RunOrder::default());
-        run::runs(ctx, RunsOf::Session(self.id), sort, &PageArgs::forward(first, after)).await
+        run::runs(ctx, RunsOf::Session(self.id), sort, &PageArgs { first, after, last, before }).await
     }
 }

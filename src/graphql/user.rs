@@ -19,16 +19,18 @@ use crate::{
 #[ComplexObject]
 impl User {
     /// The user's workspace sessions over all projects, newest first.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn sessions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only those that have not ended.", default = true)] active_only: bool,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<WorkspaceSession>> {
         let filter = SessionFilter { project_id: None, active_only };
-        sessions(ctx, filter, &PageArgs::forward(first, after)).await
+        sessions(ctx, filter, &PageArgs { first, after, last, before }).await
     }
 
     /// What the user's runs consumed, over all projects: those that were asked for in this time and have ended.

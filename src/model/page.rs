@@ -30,13 +30,6 @@ pub struct PageArgs {
     pub before: Option<String>,
 }
 
-impl PageArgs {
-    /// Arguments of a list that is read forward only.
-    pub fn forward(first: Option<i32>, after: Option<String>) -> Self {
-        Self { first, after, last: None, before: None }
-    }
-}
-
 /// Which end of the list a page is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Take {

@@ -1,6 +1,7 @@
-//! What the stories stand on: databases of their own, one for each test.
+//! What the stories stand on: databases of their own, one for each test, and programs of other toolchains.
 
 pub mod postgres;
+pub mod program;
 pub mod proxy;
 
 use std::{future::Future, time::Duration};

@@ -207,6 +207,11 @@ pub const CASES: &[Case] = &[
         "query($v: String!) { viewer { sessions(after: $v) { nodes { id } } } }",
     ),
     cursor(
+        "User.sessions(before)",
+        "User.sessions",
+        "query($v: String!) { viewer { sessions(last: 5, before: $v) { nodes { id } } } }",
+    ),
+    cursor(
         "Project.sessions(after)",
         "Project.sessions",
         "query($project: ID!, $v: String!) { project(id: $project) { sessions(after: $v) { nodes { id } } } }",
@@ -265,14 +270,30 @@ pub const CASES: &[Case] = &[
             ... on WorkspaceSession { runs(after: $v) { nodes { prompt } } } } }",
     ),
     cursor(
+        "WorkspaceSession.runs(before)",
+        "WorkspaceSession.runs",
+        "query($session: ID!, $v: String!) { node(id: $session) {
+            ... on WorkspaceSession { runs(last: 5, before: $v) { nodes { prompt } } } } }",
+    ),
+    cursor(
         "Run.artifacts(after)",
         "Run.artifacts",
         "query($run: ID!, $v: String!) { run(id: $run) { artifacts(after: $v) { nodes { name } } } }",
     ),
     cursor(
+        "Run.artifacts(before)",
+        "Run.artifacts",
+        "query($run: ID!, $v: String!) { run(id: $run) { artifacts(last: 5, before: $v) { nodes { name } } } }",
+    ),
+    cursor(
         "Run.reruns(after)",
         "Run.reruns",
         "query($run: ID!, $v: String!) { run(id: $run) { reruns(after: $v) { nodes { prompt } } } }",
+    ),
+    cursor(
+        "Run.reruns(before)",
+        "Run.reruns",
+        "query($run: ID!, $v: String!) { run(id: $run) { reruns(last: 5, before: $v) { nodes { prompt } } } }",
     ),
     Case {
         variables: |ground, value| json!({ "v": value, "run": ground.hers.run }),

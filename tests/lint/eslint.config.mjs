@@ -1,0 +1,44 @@
+// What graphql-eslint asks of a schema: everything it recommends, and what Relay needs. Each exception says why.
+import graphql from '@graphql-eslint/eslint-plugin';
+
+const { 'flat/schema-recommended': recommended, 'flat/schema-relay': relay } = graphql.configs;
+
+export default [
+  {
+    files: ['**/*.graphql'],
+    languageOptions: { parser: graphql.parser, parserOptions: { graphQLConfig: { schema: './schema.graphql' } } },
+    plugins: { '@graphql-eslint': graphql },
+    rules: {
+      ...recommended.rules,
+      ...relay.rules,
+      // Whatever can be fetched again has an `id`. These have none, because they are parts of what they were asked from and
+      // are told apart by nobody: a new value type has to be named here, which is the moment to ask whether it is one.
+      '@graphql-eslint/strict-id-in-types': [
+        'error',
+        {
+          exceptions: {
+            // A page and its items, what a mutation answers, what a caller can mend, what a watcher is told.
+            suffixes: ['Connection', 'Edge', 'Payload', 'Error', 'Changed'],
+            types: [
+              'ActivitySnapshot', // some things as they are; each of them has an `id`
+              'ModelInfo', // known by its name
+              'ModelUsage', // a figure of its run
+              'PageInfo', // of its connection
+              'PinnedFile', // a line in the input of its run; `version` names the content, not the line
+              'ProjectDeleted', // `projectId` is the id of what is no more
+              'RunEventBatch', // some events as they came; each of them has an `id`
+              'RunFailure', // of its run
+              'ServerInfo', // there is one
+              'ServerLimits', // there is one
+              'TokenUsage', // figures
+              'UploadResult', // of its upload; the file in it has an `id`
+            ],
+          },
+        },
+      ],
+      // Off is only its strictest part, that nothing but edges may ever be listed: connections give `nodes` besides `edges`, for
+      // clients that need no cursors, and short lists that have an end (`labels`, `userErrors`, `models`) need no pages.
+      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
+    },
+  },
+];
