@@ -105,26 +105,30 @@ impl Query {
     }
 
     /// For admins: everybody's workspace sessions, newest first. Anybody else is refused.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn admin_sessions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
         #[graphql(desc = "Only these.")] filter_by: Option<AdminSessionFilter>,
     ) -> Result<Connection<AdminSession>> {
-        admin::sessions(ctx, filter_by.unwrap_or_default(), &PageArgs::forward(first, after)).await
+        admin::sessions(ctx, filter_by.unwrap_or_default(), &PageArgs { first, after, last, before }).await
     }
 
     /// For admins: what admins did to whom, why and when, newest first. Anybody else is refused.
-    #[graphql(complexity = "paging::cost(first, None, child_complexity)")]
+    #[graphql(complexity = "paging::cost(first, last, child_complexity)")]
     async fn admin_actions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from the start; at most 100, 50 when nothing is said.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor of the same list.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end; at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor of the same list.")] before: Option<String>,
     ) -> Result<Connection<AdminAction>> {
-        admin::actions(ctx, &PageArgs::forward(first, after)).await
+        admin::actions(ctx, &PageArgs { first, after, last, before }).await
     }
 
     /// This server: its version, what it offers and its limits.

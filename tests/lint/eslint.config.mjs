@@ -21,24 +21,35 @@ export default [
             suffixes: ['Connection', 'Edge', 'Payload', 'Error', 'Changed'],
             types: [
               'ActivitySnapshot', // some things as they are; each of them has an `id`
+              'AdminSession', // `sessionId` says of which session an admin is told; it leads no further
+              'AreaUsage', // figures
+              'Audit', // figures
+              'AuditGroup', // figures, known by their `key`
+              'DeleteResult', // of its deletion, known by its path
+              'Directory', // implied by the paths of its files
+              'DurationStats', // figures
               'ModelInfo', // known by its name
               'ModelUsage', // a figure of its run
               'PageInfo', // of its connection
               'PinnedFile', // a line in the input of its run; `version` names the content, not the line
+              'ProjectUsage', // figures of its project
               'ProjectDeleted', // `projectId` is the id of what is no more
               'RunEventBatch', // some events as they came; each of them has an `id`
               'RunFailure', // of its run
+              'RunHistory', // of its project
               'ServerInfo', // there is one
               'ServerLimits', // there is one
               'TokenUsage', // figures
+              'UsageReport', // figures
               'UploadResult', // of its upload; the file in it has an `id`
             ],
           },
         },
       ],
-      // Off is only its strictest part, that nothing but edges may ever be listed: connections give `nodes` besides `edges`, for
-      // clients that need no cursors, and short lists that have an end (`labels`, `userErrors`, `models`) need no pages.
-      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
+      // Off are two parts. That nothing but edges may ever be listed: connections give `nodes` besides `edges`, for clients that
+      // need no cursors, and short lists that have an end (`labels`, `userErrors`, `models`) need no pages. And that whatever
+      // has an edge is a `Node`: what admins are told of leads no further; a story over the schema asks for all the others.
+      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false, shouldImplementNode: false }],
     },
   },
 ];

@@ -532,10 +532,22 @@ pub const CASES: &[Case] = &[
         "query($v: String!) { adminSessions(after: $v) { totalCount nodes { sessionId userName } } }",
     ),
     query(
+        "Query.adminSessions(before)",
+        Named::Cursor("User.sessions"),
+        FORBIDDEN,
+        "query($v: String!) { adminSessions(before: $v) { totalCount nodes { sessionId userName } } }",
+    ),
+    query(
         "Query.adminActions(after)",
         Named::Cursor("User.sessions"),
         FORBIDDEN,
         "query($v: String!) { adminActions(after: $v) { totalCount nodes { reason } } }",
+    ),
+    query(
+        "Query.adminActions(before)",
+        Named::Cursor("User.sessions"),
+        FORBIDDEN,
+        "query($v: String!) { adminActions(before: $v) { totalCount nodes { reason } } }",
     ),
     // The very request that alice made, with her key.
     making(
