@@ -25,6 +25,8 @@ const fn hanging(table: &'static str, key: &'static str, on: &'static str) -> Ha
 }
 
 const RUN: Hanging = hanging("run", "id", "id");
+const FILE: Hanging = hanging("file", "id", "id");
+const KEY: Hanging = hanging("idempotency_key", "user_id, operation, key", "subject_id");
 
 /// What hangs on a run.
 const ON_RUNS: &[Hanging] = &[
@@ -33,23 +35,25 @@ const ON_RUNS: &[Hanging] = &[
     hanging("run_model", "run_id, model", "run_id"),
     hanging("run_input", "run_id, position", "run_id"),
     hanging("artifact", "id", "run_id"),
-    hanging("idempotency_key", "user_id, operation, key", "subject_id"),
+    KEY,
 ];
 
-/// What hangs on a project once its runs are gone, in the order in which it can go.
+/// What hangs on a file.
+const ON_FILES: &[Hanging] = &[KEY];
+
+/// What hangs on a project once its runs and files are gone, in the order in which it can go.
 const ON_PROJECTS: &[Hanging] = &[
-    hanging("file", "id", "project_id"),
     hanging("file_version", "version_id", "project_id"),
     hanging("session", "id", "project_id"),
     hanging("project_label", "project_id, label", "project_id"),
-    hanging("idempotency_key", "user_id, operation, key", "subject_id"),
+    KEY,
 ];
 
 /// What goes only with the project's own row: it tells watchers, in all processes, that the project is deleted.
 const LAST: Hanging = hanging("activity", "tx, id", "project_id");
 
-/// Runs whose rows are looked for at once.
-const RUNS: i64 = 50;
+/// Runs or files whose rows are looked for at once.
+const AT_ONCE: i64 = 50;
 
 /// A project that is being deleted.
 #[derive(Clone, Copy, Debug, PartialEq, sqlx::FromRow)]
@@ -75,18 +79,21 @@ pub async fn rows(tx: &mut Tx, _: &Sweep, project: ProjectId, most: i64) -> Resu
     }
     let mut left = most;
     while left > 0 {
-        let runs = newest_runs(tx, project, left.min(RUNS)).await?;
-        let (kinds, on) = if runs.is_empty() { (ON_PROJECTS, &[project.0][..]) } else { (ON_RUNS, &runs[..]) };
+        let runs = newest_runs(tx, project, left.min(AT_ONCE)).await?;
+        let files = if runs.is_empty() { some_files(tx, project, left.min(AT_ONCE)).await? } else { Vec::new() };
+        let (kinds, on, own) = match (&runs[..], &files[..]) {
+            ([], []) => (ON_PROJECTS, &[project.0][..], None),
+            ([], files) => (ON_FILES, files, Some(&FILE)),
+            (runs, _) => (ON_RUNS, runs, Some(&RUN)),
+        };
         for rows in kinds {
             left -= delete(tx, rows, on, left).await?;
             if left == 0 {
                 return Ok(most);
             }
         }
-        if runs.is_empty() {
-            break;
-        }
-        left -= delete(tx, &RUN, &runs, left).await?;
+        let Some(own) = own else { break };
+        left -= delete(tx, own, on, left).await?;
     }
     Ok(most - left)
 }
@@ -112,6 +119,11 @@ async fn hold(tx: &mut Tx, project: ProjectId) -> Result<bool> {
 /// The newest first: a run that repeats another one goes before that.
 async fn newest_runs(tx: &mut Tx, project: ProjectId, most: i64) -> Result<Vec<Uuid>> {
     Ok(sql!(tx, c => sqlx::query_scalar("select id from run where project_id = $1 order by number desc limit $2")
+        .bind(project).bind(most).fetch_all(c).await)?)
+}
+
+async fn some_files(tx: &mut Tx, project: ProjectId, most: i64) -> Result<Vec<Uuid>> {
+    Ok(sql!(tx, c => sqlx::query_scalar("select id from file where project_id = $1 limit $2")
         .bind(project).bind(most).fetch_all(c).await)?)
 }
 

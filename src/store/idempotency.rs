@@ -53,7 +53,8 @@ async fn take_back(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<U
         "update idempotency_key set fingerprint = $4, subject_id = $5, created_at = $6
         where user_id = $1 and operation = $2 and key = $3 and exists (
             select 1 from project where deleting_at is not null
-            and id in (subject_id, (select project_id from run where run.id = subject_id)))")
+            and id in (subject_id, (select project_id from run where run.id = subject_id),
+                (select project_id from file where file.id = subject_id)))")
         .bind(keyed.user_id).bind(keyed.operation).bind(&keyed.key).bind(&keyed.fingerprint).bind(subject_id).bind(now)
         .execute(c).await.map(|done| done.rows_affected() > 0))?)
 }

@@ -47,7 +47,7 @@ async fn ends(world: World, gate: &Gate, end: End) {
     gate.until_begun(2).await;
     let before = world.tables().await;
     let mut expected: BTreeMap<String, (usize, usize)> =
-        [("session", (1, 1)), ("run", (2, 2)), ("run_event", (0, 2)), ("activity", (0, 5))]
+        [("session", (1, 1)), ("run", (2, 2)), ("run_event", (0, 2)), ("ended_run", (0, 2)), ("activity", (0, 5))]
             .map(|(table, rows)| (table.to_owned(), rows))
             .into();
     match end {

@@ -17,8 +17,23 @@ use crate::support::on_both;
 
 /// All changes after a place.
 async fn after(store: &Store, place: activity::Place) -> Vec<Change> {
-    let rows = activity::after(&mut reading(store).await, &Sweep::new(), place, 100).await.expect("a read");
-    rows.into_iter().map(|(_, change)| change).collect()
+    rows_after(store, place).await.into_iter().map(|(_, change)| change).collect()
+}
+
+async fn rows_after(store: &Store, place: activity::Place) -> Vec<(activity::Place, Change)> {
+    activity::after(&mut reading(store).await, &Sweep::new(), place, 100).await.expect("a read")
+}
+
+/// Waits until there are so many changes after a place. Other databases of the same server may have transactions under way, which
+/// hold the newest back for a moment.
+async fn settled(store: &Store, place: activity::Place, count: usize) -> Vec<(activity::Place, Change)> {
+    loop {
+        let rows = rows_after(store, place).await;
+        if rows.len() >= count {
+            return rows;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn newest(store: &Store) -> activity::Place {
@@ -32,16 +47,17 @@ on_both! {
         let kept = desk.queue(&store).await;
         let under_way = run::under_way(&mut reading(&store).await, &desk.viewer, Some(desk.project.id), 10).await;
         assert_eq!(under_way.expect("a read").iter().map(|run| run.id).collect::<Vec<_>>(), [kept.id]);
-        let seen: Vec<Changed> = after(&store, start).await.iter().map(|change| change.what).collect();
+        let rows = settled(&store, start, 3).await;
+        let seen: Vec<Changed> = rows.iter().map(|(_, change)| change.what).collect();
         assert_eq!(seen, [Changed::Project, Changed::Session(desk.session.id), Changed::Run(kept.id)]);
-        let place = newest(&store).await;
+        let place = rows[2].0;
         assert_eq!(after(&store, place).await, []);
         let mut committed = store.committed();
         let (scope, mut changed) = (desk.scope, desk.project.clone());
         changed.version = 2_u64.into();
         unit!(store, [changed] tx => project::update(tx, &scope, &changed, 1).await).expect("a change");
         let change = Change { user_id: scope.user_id(), project_id: scope.project_id(), what: Changed::Project };
-        assert_eq!(after(&store, place).await, [change]);
+        assert_eq!(settled(&store, place, 1).await.into_iter().map(|(_, change)| change).collect::<Vec<_>>(), [change]);
         committed.changed().await.expect("the commit is heard");
     }
 
@@ -76,11 +92,7 @@ on_both! {
         may_go_on.add_permits(1);
         late.await.expect("it ends").expect("it commits");
         early.await.expect("it ends");
-        // Other databases of the same server may have transactions under way, which hold this back for a moment.
-        let mut seen: Vec<ProjectId> = Vec::new();
-        while seen.len() < 2 {
-            seen = after(&store, start).await.iter().map(|change| change.project_id).collect();
-        }
+        let seen: Vec<ProjectId> = settled(&store, start, 2).await.iter().map(|(_, change)| change.project_id).collect();
         assert_eq!(seen, [slow.id, quick.id]);
     }
 
@@ -92,10 +104,6 @@ on_both! {
         }
         let gone = unit!(store, [] tx => activity::trim(tx, &Sweep::new(), 5).await).expect("a trim");
         assert!(gone >= 15, "{gone}");
-        // Other databases of the same server may have transactions under way, which hold the newest back for a moment.
-        while after(&store, start).await.len() < 5 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(after(&store, start).await.len(), 5);
+        assert_eq!(settled(&store, start, 5).await.len(), 5);
     }
 }

@@ -4,7 +4,7 @@
 -- Begins as the index that it replaces did, and holds what lists of runs are filtered by: a page of the few that failed is
 -- found without reading the others. Nothing in it changes with each event.
 drop index run_by_project;
-create index run_list on run (user_id, project_id, id, status, created_at, model, agent, rerun_of);
+create index run_list on run (user_id, project_id, id, status, created_at, model, agent);
 
 -- Prompt and answer, folded so that they are found in every script whatever the case. Of its own: run is read and written
 -- all the time, and its rows are long enough.
