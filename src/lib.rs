@@ -52,7 +52,7 @@
 //! delivered was committed, in order, without a gap, up to the last event.
 //!
 //! *Upload and download.* The transport streams a part into [`files::stage`], where it waits as a temporary file.
-//! [`app::file::upload`] stores the bytes under their final key and then writes the row that shows them. An address to load them
+//! [`app::file::bring::upload`] stores the bytes under their final key and then writes the row that shows them. An address to load them
 //! again is signed, names one content, and ends with its time or with the token that asked for it.
 //!
 //! # What is not yours does not exist

@@ -203,8 +203,8 @@ async fn recorded(tx: &mut Tx, run: RunId, last: Option<i64>) -> Result<Option<i
     Ok(last)
 }
 
-/// Ends a running run over its holder's head, whose lease is lost with that: its project is being deleted. Answers with its last
-/// sequence, or `None` if it is not running.
+/// Ends a running run over its holder's head, whose lease is lost with that: its project is being deleted, and has no history
+/// any more. Answers with its last sequence, or `None` if it is not running.
 pub async fn end_running(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
     Ok(sql!(tx, c => sqlx::query_scalar(

@@ -186,7 +186,7 @@ pub async fn unfinished(conn: &mut Conn, scope: &ProjectScope) -> Result<Vec<Run
 pub async fn under_way(conn: &mut Conn, viewer: &Viewer, project: Option<ProjectId>, most: i64) -> Result<Vec<Run>> {
     Ok(sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(),
-            " from run where status in ('QUEUED', 'RUNNING') and user_id = "));
+            " from run where status in ('QUEUED', 'RUNNING') and ", stands!("project_id"), " and user_id = "));
         query.push_bind(viewer.user_id());
         if let Some(project) = project {
             query.push(" and project_id = ").push_bind(project);
