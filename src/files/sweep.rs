@@ -86,7 +86,7 @@ fn tidy(root: &FilePath, time: DateTime<Utc>) -> std::io::Result<()> {
                 }
                 for file in entries(&version)? {
                     if is_temporary(&file) {
-                        std::fs::remove_file(&file)?;
+                        unless_gone(std::fs::remove_file(&file))?;
                     }
                 }
                 // Stays if there is something in it.
@@ -102,7 +102,16 @@ fn entries(folder: &FilePath) -> std::io::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    let Some(entries) = unless_gone(std::fs::read_dir(folder))? else { return Ok(Vec::new()) };
+    entries.map(|entry| entry.map(|entry| entry.path())).collect()
+}
+
+/// Others may clear away at the same time: what has just gone is no error.
+fn unless_gone<T>(outcome: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
 }
 
 /// A name that `object_store` gives a file while it is written: the object's, `#` and a number. Ours have no `#`.

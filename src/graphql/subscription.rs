@@ -32,7 +32,8 @@ pub struct Subscription;
 #[Subscription]
 impl Subscription {
     /// A run's events after a cursor (from the first when there is none), then live, until the run has ended. Nothing is skipped
-    /// and nothing comes twice; after a lost connection, go on with the last `endCursor`.
+    /// and nothing comes twice; after a lost connection, go on with the last `endCursor`. Ends with an error when the project is
+    /// deleted.
     async fn run_events(
         &self,
         ctx: &Context<'_>,

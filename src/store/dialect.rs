@@ -13,7 +13,8 @@ pub(super) fn skip_locked(conn: &Conn) -> &'static str {
 }
 
 /// Restricts a select of `activity` to rows before which no more can come. SQLite has one writer, whose commits are in order;
-/// on PostgreSQL an older transaction may still be under way.
+/// on PostgreSQL an older transaction may still be under way. Those of other databases of the same server count too, so one
+/// that writes for long holds back what watchers are told.
 pub(super) fn settled(conn: &Conn) -> &'static str {
     match conn {
         Conn::Sqlite(_) => "",

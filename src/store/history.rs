@@ -7,7 +7,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Conn, Tx, list::OWNERS, sql};
+use super::{Conn, Tx, list::OWNERS, project::stands, sql};
 use crate::{
     clock,
     error::Result,
@@ -131,7 +131,7 @@ macro_rules! push_past {
     ($query:ident, $viewer:ident, $past:ident) => {
         $query.push("user_id = ").push_bind($viewer.user_id());
         if let Some(project) = $past.project_id {
-            $query.push(" and project_id = ").push_bind(project);
+            $query.push(concat!(" and ", stands!("project_id"), " and project_id = ")).push_bind(project);
         } else {
             $query.push(" and project_id in (select id from project where deleting_at is null and user_id = ");
             $query.push_bind($viewer.user_id()).push(")");

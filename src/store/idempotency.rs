@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Tx, sql};
+use super::{Conn, Tx, sql};
 use crate::{
     error::{Detail, Error, Result},
     model::id::UserId,
@@ -24,7 +24,7 @@ pub struct Keyed {
 
 /// Claims a key for `subject_id`. `None`: the key was free, and the caller goes on to make the thing. `Some`: the thing that
 /// the same request made before. An error of kind `Conflict` if the key was used with other input. The key of a thing that went
-/// with its project is free.
+/// with its project is free, but not that of a file which was deleted before.
 pub async fn claim(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<Utc>) -> Result<Option<Uuid>> {
     let fresh = sql!(tx, c => sqlx::query(
         "insert into idempotency_key (user_id, operation, key, fingerprint, subject_id, created_at)
@@ -45,6 +45,14 @@ pub async fn claim(tx: &mut Tx, keyed: &Keyed, subject_id: Uuid, now: DateTime<U
             .with(Detail::IdempotencyKey { first_request_at: created_at })
             .at(["input", "idempotencyKey"]))
     }
+}
+
+/// What the same request made before, for those who do something costly before they claim. Nothing if it made nothing yet, or if
+/// the key was used with other input: the claim says which.
+pub async fn made(conn: &mut Conn, keyed: &Keyed) -> Result<Option<Uuid>> {
+    Ok(sql!(conn, c => sqlx::query_scalar(
+        "select subject_id from idempotency_key where user_id = $1 and operation = $2 and key = $3 and fingerprint = $4")
+        .bind(keyed.user_id).bind(keyed.operation).bind(&keyed.key).bind(&keyed.fingerprint).fetch_optional(c).await)?)
 }
 
 /// Gives the key to another thing if the one that it made went with its project; says whether it did.

@@ -187,7 +187,7 @@ on_engines! {
         let copied = copy(keyed.clone()).await;
         assert_eq!((&copied["file"]["path"], &copied["file"]["text"]), (&json!("договор.txt"), &json!("terms")));
         assert_ne!(copied["file"]["id"], file);
-        assert_eq!(copy(keyed).await["file"]["id"], copied["file"]["id"]);
+        assert_eq!(copy(keyed.clone()).await["file"]["id"], copied["file"]["id"]);
         let again = copy(json!({ "sourceId": file, "projectId": other })).await;
         assert_eq!(again["userErrors"][0]["code"], "CONFLICT", "{again:#}");
         let beside = copy(json!({ "sourceId": file, "projectId": project, "ifExists": "RENAME" })).await;
@@ -198,6 +198,7 @@ on_engines! {
         let query = "query($id: ID!) { node(id: $id) { ... on File { text project { id } } } }";
         let data = amy.ask(query, json!({ "id": copied["file"]["id"] })).await;
         assert_eq!(data["node"], json!({ "text": "terms", "project": { "id": other } }));
+        assert_eq!(copy(keyed).await["file"]["id"], copied["file"]["id"], "the request that made it is still answered with it");
         let gone = copy(json!({ "sourceId": file, "projectId": other, "path": "x" })).await;
         assert_eq!(gone["userErrors"][0]["path"], json!(["input", "sourceId"]), "{gone:#}");
         let node = copy(json!({ "sourceId": project, "projectId": other, "path": "x" })).await;

@@ -10,7 +10,7 @@ use workroom::{
     },
 };
 
-use super::fixture::{unit, viewer};
+use super::fixture::{reading, unit, viewer};
 use crate::support::on_both;
 
 async fn claim(store: &Store, keyed: &Keyed, subject: Uuid) -> Result<Option<Uuid>> {
@@ -28,6 +28,10 @@ on_both! {
         let (first, second) = (clock::new_id(), clock::new_id());
         assert_eq!(claim(&store, &keyed, first).await.expect("an answer"), None);
         assert_eq!(claim(&store, &keyed, second).await.expect("an answer"), Some(first));
+        let other = Keyed { fingerprint: vec![0, 1], ..keyed.clone() };
+        let mut conn = reading(&store).await;
+        assert_eq!(idempotency::made(&mut conn, &keyed).await.expect("an answer"), Some(first));
+        assert_eq!(idempotency::made(&mut conn, &other).await.expect("an answer"), None);
     }
 
     async fn an_idempotency_key_with_other_input_is_a_conflict(store: Store) {

@@ -128,6 +128,9 @@ pub async fn write(app: &App, viewer: Viewer, input: WriteFile, key: Option<Stri
     }
     let scope = {
         let mut conn = app.store.read().await?;
+        if let Some(before) = made_before(&mut conn, &viewer, keyed.as_ref()).await? {
+            return Ok(before);
+        }
         let opened = open(&mut conn, &viewer, input.project_id).await;
         let (_, scope) = opened.map_err(|error| error.at(["input", "projectId"]))?;
         // Asked again in the unit; asked here so that a stale editor leaves no bytes behind.
@@ -166,6 +169,10 @@ pub async fn copy(app: &App, viewer: Viewer, input: CopyFile, key: Option<String
     let path = input.path.as_deref().map(file::path).transpose().map_err(|error| error.at(["input", "path"]))?;
     let (source, scope) = {
         let mut conn = app.store.read().await?;
+        // Before the source is looked for: it may have gone since the same request was answered.
+        if let Some(before) = made_before(&mut conn, &viewer, keyed.as_ref()).await? {
+            return Ok(before);
+        }
         let source = source(&mut conn, &viewer, input.source_id).await?;
         let source = source.ok_or_else(|| Error::not_found("file or artifact").at(["input", "sourceId"]))?;
         let opened = open(&mut conn, &viewer, input.project_id).await;
@@ -181,6 +188,13 @@ pub async fn copy(app: &App, viewer: Viewer, input: CopyFile, key: Option<String
     let placing = Placing { area: FileArea::Drive, path, original_name: source.original_name, version_id };
     let new = New { placing, version, if_exists: input.if_exists, expected: None, keyed };
     bring(app, viewer, scope.project_id(), new).await
+}
+
+/// The file that the same request made before, if it is still there. So a repeated one stores no bytes.
+async fn made_before(conn: &mut store::Conn, viewer: &Viewer, keyed: Option<&Keyed>) -> Result<Option<File>> {
+    let Some(keyed) = keyed else { return Ok(None) };
+    let Some(id) = store::idempotency::made(conn, keyed).await? else { return Ok(None) };
+    Ok(store::file::by_ids(conn, viewer, &[FileId(id)]).await?.pop())
 }
 
 /// What is copied.
