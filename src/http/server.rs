@@ -1,6 +1,9 @@
 //! The HTTP server: all routes on one listener.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, web};
 use tokio::task::JoinHandle;
@@ -26,6 +29,11 @@ use crate::{
 
 /// How long requests under way have to be answered at a shutdown, in seconds.
 const GRACE: u64 = 2;
+/// How long a connection that is being closed is still read, so that a client that is writing hears the answer instead of a reset.
+///
+/// Every WebSocket waits for this after its close frames, and a browser tells of the closing only then. It is measured by a clock
+/// that moves twice a second, so it lasts up to half a second less.
+pub(super) const FAREWELL: Duration = Duration::from_millis(700);
 
 /// Who is answered.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +95,7 @@ impl Server {
         let server = HttpServer::new(routes)
             .disable_signals()
             .on_connect(drop_stalled(patience))
+            .client_disconnect_timeout(FAREWELL)
             .shutdown_timeout(GRACE)
             .listen(listener)
             .map_err(Error::unavailable)?

@@ -52,7 +52,13 @@ async fn a_revoked_token_closes_what_it_has_open_within_a_second() {
     }
     let quickest = quickest(open, async |(mut socket, mut stream, token)| {
         world.revoke(&token).await;
-        let ((code, _), last) = tokio::join!(closed(&mut socket, PATIENCE), last_of(&mut stream));
+        let gone = async {
+            let (code, _) = closed(&mut socket, PATIENCE).await;
+            // A browser tells its page of the closing only when the connection is gone.
+            assert_eq!(socket.next().await, None);
+            code
+        };
+        let (code, last) = tokio::join!(gone, last_of(&mut stream));
         assert_eq!(code, 4403);
         assert_told(&last, "UNAUTHENTICATED");
     });
