@@ -29,6 +29,9 @@ use crate::{
 
 /// How long requests under way have to be answered at a shutdown, in seconds.
 const GRACE: u64 = 2;
+/// How long a connection waits for its next request: longer than the minute for which load balancers commonly keep one, or they
+/// would send a request into a connection that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a connection that is being closed is still read, so that a client that is writing hears the answer instead of a reset.
 ///
 /// Every WebSocket waits for this after its close frames, and a browser tells of the closing only then. It is measured by a clock
@@ -95,6 +98,7 @@ impl Server {
         let server = HttpServer::new(routes)
             .disable_signals()
             .on_connect(drop_stalled(patience))
+            .keep_alive(KEEP_ALIVE)
             .client_disconnect_timeout(FAREWELL)
             .shutdown_timeout(GRACE)
             .listen(listener)
