@@ -2,9 +2,13 @@
 
 mod arranging;
 mod bringing;
+pub mod bytes;
+mod changing;
 mod deaths;
 mod directories;
 mod downloads;
+#[cfg(target_os = "linux")]
+mod steps;
 mod sweeping;
 
 use std::path::{Path, PathBuf};
@@ -23,12 +27,12 @@ on_both_engines!(
 
 const MIB: usize = 1 << 20;
 
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 /// Every file below a folder.
-fn below(folder: &Path) -> Vec<PathBuf> {
+pub fn below(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()

@@ -15,7 +15,7 @@ use crate::{
     store::deletion::{self, Deleting},
 };
 
-/// Projects that are looked at in one round.
+/// Projects that are looked for at once.
 const PROJECTS: i64 = 100;
 /// Rows that a step deletes at the most.
 const ROWS: i64 = 500;
@@ -33,9 +33,9 @@ pub enum Left {
     Nothing,
 }
 
-/// The projects to sweep up after.
-pub async fn due(app: &App, sweep: Sweep) -> Result<Vec<Deleting>> {
-    deletion::due(&mut app.store.read().await?, &sweep, PROJECTS).await
+/// Some projects to sweep up after, those that come after `last`; none when that was the last one.
+pub async fn due(app: &App, sweep: Sweep, last: Deleting) -> Result<Vec<Deleting>> {
+    deletion::due(&mut app.store.read().await?, &sweep, last, PROJECTS).await
 }
 
 /// Takes one step. The project's own row stays until it has been marked for as long as `quiet`: an upload or a tool that was

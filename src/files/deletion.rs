@@ -3,16 +3,17 @@
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, path::Path};
 
-use super::Files;
+use super::{Files, sweep::ROOT};
 use crate::{
     error::{Error, Result},
     model::{id::ProjectId, scope::Sweep},
 };
 
 impl Files {
-    /// Deletes objects of a project, at most so many, whatever they are; says how many. None means that none is left.
+    /// Deletes objects of a project, at most so many, whatever they are; says how many. None means that nothing is left, on a disk
+    /// no folder either.
     pub async fn delete_project(&self, _: &Sweep, project: ProjectId, most: usize) -> Result<usize> {
-        let prefix = Path::from(format!("projects/{project}"));
+        let prefix = Path::from(format!("{ROOT}/{project}"));
         let found = self.objects.list(Some(&prefix)).take(most).try_collect::<Vec<_>>();
         let found = found.await.map_err(Error::unavailable)?;
         for object in &found {
@@ -22,6 +23,19 @@ impl Files {
                 Err(error) => return Err(Error::unavailable(error)),
             }
         }
+        if found.is_empty() {
+            self.delete_folder(project).await?;
+        }
         Ok(found.len())
+    }
+
+    /// What a disk still has of a project without objects: folders that nobody came to remove, half-written files.
+    async fn delete_folder(&self, project: ProjectId) -> Result<()> {
+        let folder = self.folder.join(ROOT).join(project.to_string());
+        let deleted = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
+        match deleted.map_err(Error::internal)? {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::unavailable(error)),
+            _ => Ok(()),
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The folder that all objects are in.
-const ROOT: &str = "projects";
+pub(super) const ROOT: &str = "projects";
 /// Objects looked at in one go.
 const AT_ONCE: usize = 500;
 

@@ -19,7 +19,10 @@ use crate::{
         id::RunId,
         scope::{RunLease, Sweep},
     },
-    store::lease::{self, Watched},
+    store::{
+        deletion::Deleting,
+        lease::{self, Watched},
+    },
     timeline::append,
 };
 
@@ -252,23 +255,26 @@ pub(super) async fn sweep_files(shop: Shop) {
 }
 
 async fn delete_all(shop: &Shop) -> Result<()> {
-    let quiet = shop.setup.crew.lease * QUIET_LEASES;
-    for project in deletion::due(&shop.app, Sweep::new()).await? {
-        loop {
-            if shop.stop.is_cancelled() {
-                return Ok(());
-            }
-            match deletion::step(&shop.app, Sweep::new(), project, quiet).await {
-                Ok(Left::More) => {}
-                Ok(Left::Wait | Left::Nothing) => break,
-                Err(error) => {
-                    // One that cannot be swept does not hold the others up.
-                    tracing::warn!(project = %project.id, ?error, "a deleted project cannot be swept up after just now");
-                    break;
-                }
+    let mut last = Deleting::NONE;
+    loop {
+        let due = deletion::due(&shop.app, Sweep::new(), last).await?;
+        let Some(&next) = due.last() else { return Ok(()) };
+        last = next;
+        for project in due {
+            if let Err(error) = delete_one(shop, project).await {
+                // One that cannot be swept does not hold the others up.
+                tracing::warn!(project = %project.id, ?error, "a deleted project cannot be swept up after just now");
             }
         }
+        if shop.stop.is_cancelled() {
+            return Ok(());
+        }
     }
+}
+
+async fn delete_one(shop: &Shop, project: Deleting) -> Result<()> {
+    let quiet = shop.setup.crew.lease * QUIET_LEASES;
+    while !shop.stop.is_cancelled() && deletion::step(&shop.app, Sweep::new(), project, quiet).await? == Left::More {}
     Ok(())
 }
 

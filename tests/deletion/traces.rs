@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use workroom::{app::deletion, model::scope::Sweep, store::deletion::Deleting};
 
 use super::deleted;
 use crate::world::{
@@ -69,11 +70,8 @@ on_engines! {
 /// Waits until no project is left that is being deleted.
 async fn swept(world: &World) {
     let swept = async {
-        while !workroom::app::deletion::due(world.house().app(), workroom::model::scope::Sweep::new())
-            .await
-            .expect("a look")
-            .is_empty()
-        {
+        let due = || deletion::due(world.house().app(), Sweep::new(), Deleting::NONE);
+        while !due().await.expect("a look").is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

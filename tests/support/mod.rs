@@ -3,6 +3,8 @@
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+#[cfg(target_os = "linux")]
+pub mod steps;
 
 use std::{future::Future, time::Duration};
 

@@ -16,7 +16,12 @@ use workroom::{
     cli::house::open_store,
 };
 
+#[cfg(target_os = "linux")]
+use crate::support::steps::Fuse;
 use crate::world::{PATIENCE, User, settings_in};
+
+/// The binary.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_workroom");
 
 /// `workroom serve`. Killed when dropped.
 pub struct Process {
@@ -32,18 +37,26 @@ impl Process {
 
     /// The same with more flags.
     pub async fn serve_with(data: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(data).args(["serve", "--log", "warn"]).args(flags);
+        Self::launch(command, data).await
+    }
+
+    /// The same with a fuse tied to it.
+    #[cfg(target_os = "linux")]
+    pub async fn serve_tied(data: &Path, fuse: &Fuse) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(data).args(["serve", "--log", "warn"]);
+        fuse.tie(&mut command);
+        Self::launch(command, data).await
+    }
+
+    /// Starts a command that is `workroom serve` or becomes it, with whatever flags it has, on a data folder.
+    pub async fn launch(mut command: Command, data: &Path) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let child = Command::new(env!("CARGO_BIN_EXE_workroom"))
-            .args(["serve", "--log", "warn", "--listen", &address.to_string(), "--data"])
-            .arg(data)
-            .args(flags)
-            .current_dir(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program starts");
-        let process = Self { child, base: format!("http://{address}") };
+        command.args(["--listen", &address.to_string(), "--data"]).arg(data);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        let process = Self { child: command.spawn().expect("the program starts"), base: format!("http://{address}") };
         let ready = async {
             while !reqwest::get(format!("{}/readyz", process.base)).await.is_ok_and(|answer| answer.status() == 200) {
                 sleep(Duration::from_millis(20)).await;
@@ -53,6 +66,16 @@ impl Process {
         process
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// Whether it has not ended.
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_none()
+    }
+
     /// Ends it as the loss of its machine would.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("the process ends");
@@ -60,8 +83,8 @@ impl Process {
 
     /// Asks it to stop and waits until it has, at most ten seconds.
     pub async fn terminate(mut self) -> ExitStatus {
-        let id = self.child.id().expect("the process runs").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill can be started");
+        let told =
+            Command::new("kill").args(["-TERM", &self.id().to_string()]).status().await.expect("kill can be started");
         assert!(told.success());
         timeout(Duration::from_secs(10), self.child.wait())
             .await
