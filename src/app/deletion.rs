@@ -39,7 +39,7 @@ pub async fn due(app: &App, sweep: Sweep, last: Deleting) -> Result<Vec<Deleting
 }
 
 /// Takes one step. The project's own row stays until it has been marked for as long as `quiet`: an upload or a tool that was
-/// under way at the mark may have written an object since, and only that row leads to it.
+/// under way at the mark may have written an object since, and while that row is there the sweep comes back for it.
 pub async fn step(app: &App, sweep: Sweep, project: Deleting, quiet: Duration) -> Result<Left> {
     // Asked before the look, so that what was written until then is seen by it.
     let is_quiet = clock::now() >= clock::after(project.deleting_at, quiet);

@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
-    list::{Lists, push_in},
+    list::{self, push_in},
     project::stands,
     sql,
 };
@@ -86,9 +86,12 @@ pub fn key(artifact: &Artifact) -> Key {
     Key { sort: String::new(), id: artifact.id.0 }
 }
 
-fn lists<'a>(viewer: &'a Viewer, of: &[ArtifactsOf]) -> Lists<'a> {
-    let owners = of.iter().map(|of| (of.column(), of.id())).collect();
-    Lists { viewer, owners, columns: columns!(), from: joined!() }
+macro_rules! push_rows {
+    ($query:ident, $viewer:ident, $of:ident) => {
+        $query.push(" from (select artifact.id from artifact join run on run.id = artifact.run_id where user_id = ");
+        $query.push_bind($viewer.user_id()).push(concat!(" and ", stands!("run.project_id"), " and "));
+        $query.push($of.column()).push(" = ").push_bind($of.id()).push(") as listed where true");
+    };
 }
 
 /// A page of artifacts, oldest first, for each of several owners.
@@ -98,11 +101,22 @@ pub async fn pages(
     of: &[ArtifactsOf],
     request: &PageRequest<Key>,
 ) -> Result<Vec<Page<Artifact>>> {
-    let id = |artifact: &Artifact| artifact.id;
-    lists(viewer, of).pages(conn, OrderDirection::Asc, request, id).await
+    Ok(list::pages!(
+        Artifact,
+        conn,
+        of,
+        concat!(columns!(), joined!(), "where artifact.id"),
+        request,
+        OrderDirection::Asc,
+        |query, of| {
+            push_rows!(query, viewer, of);
+        }
+    ))
 }
 
 /// How many artifacts each owner has.
 pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[ArtifactsOf]) -> Result<Vec<u64>> {
-    lists(viewer, of).counts(conn).await
+    Ok(list::counts!(conn, of, |query, of| {
+        push_rows!(query, viewer, of);
+    }))
 }

@@ -1,7 +1,15 @@
 //! What the two engines say differently.
 
+use chrono::{DateTime, Utc};
+
 use super::Conn;
 use crate::error::Kind;
+
+/// The last second of the year 9999: up to then times sort as text, which is how SQLite keeps them.
+pub(super) const END_OF_9999: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(end) => end,
+    None => DateTime::UNIX_EPOCH,
+};
 
 /// Ends a select of rows that are to be taken, so that several who select at once take different ones. SQLite has one
 /// writer and needs no words for it.

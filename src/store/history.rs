@@ -7,7 +7,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Conn, Tx, list::OWNERS, project::stands, sql};
+use super::{Conn, Tx, dialect::END_OF_9999, list::OWNERS, project::stands, sql};
 use crate::{
     clock,
     error::Result,
@@ -78,12 +78,6 @@ pub(super) async fn catch_up(tx: &mut Tx) -> Result<bool> {
 pub(super) fn bounded(time: DateTime<Utc>) -> DateTime<Utc> {
     time.trunc_subsecs(6).clamp(DateTime::UNIX_EPOCH, END_OF_9999)
 }
-
-/// The last second of the year 9999.
-const END_OF_9999: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
-    Some(end) => end,
-    None => DateTime::UNIX_EPOCH,
-};
 
 /// No text that is kept holds a NUL, and each engine stumbles at one in its own way.
 pub(super) fn is_sayable(text: Option<&String>) -> bool {

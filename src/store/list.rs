@@ -1,17 +1,11 @@
 //! Keyset paging, once for every list.
 
-use sqlx::{Database, Encode, FromRow, QueryBuilder, Type, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{Database, Encode, FromRow, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{Conn, project::stands, sql};
-use crate::{
-    error::Result,
-    model::{
-        id::UserId,
-        page::{Key, Page, PageRequest, Take},
-        project::OrderDirection,
-        scope::Viewer,
-    },
+use crate::model::{
+    page::{Page, PageRequest, Take},
+    project::OrderDirection,
 };
 
 /// A sorted list as SQL sees it: by one column and then by id, or by id alone.
@@ -66,79 +60,54 @@ pub(super) fn push_page<DB, K, V>(
 /// The most owners whose pages are read in one union. SQLite refuses a union of more than 500 selects.
 pub(super) const OWNERS: usize = 100;
 
-/// The same list of each of several owners.
-pub(super) struct Lists<'a> {
-    /// Who asks.
-    pub(super) viewer: &'a Viewer,
-    /// For each owner the column that names it, and its id.
-    pub(super) owners: Vec<(&'static str, Uuid)>,
-    /// What is shown of a row.
-    pub(super) columns: &'static str,
-    /// The tables, joined.
-    pub(super) from: &'static str,
-}
-
-impl Lists<'_> {
-    /// Adds where the rows of one owner are.
-    fn push_rows<DB>(&self, query: &mut QueryBuilder<DB>, (column, id): (&'static str, Uuid))
-    where
-        DB: Database,
-        UserId: for<'q> Encode<'q, DB> + Type<DB>,
-        Uuid: for<'q> Encode<'q, DB> + Type<DB>,
-    {
-        query.push(self.from).push("where user_id = ").push_bind(self.viewer.user_id());
-        query.push(" and ").push(stands!("run.project_id")).push(" and ").push(column).push(" = ").push_bind(id);
-    }
-
-    /// A page for each owner, by id, a hundred of them in one statement. Each page is read through an index from its own place,
-    /// so the cost is that of the rows shown.
-    pub(super) async fn pages<T, Id: Ord>(
-        &self,
-        conn: &mut Conn,
-        direction: OrderDirection,
-        request: &PageRequest<Key>,
-        id: impl Fn(&T) -> Id,
-    ) -> Result<Vec<Page<T>>>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        let mut pages = Vec::with_capacity(self.owners.len());
-        for owners in self.owners.chunks(OWNERS) {
-            let rows: Vec<Placed<T>> = sql!(conn, c => {
-                let mut query = QueryBuilder::new("");
-                for (place, owner) in owners.iter().enumerate() {
-                    query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
-                    query.push(place).push(" as place, listed.* from (select ").push(self.columns);
-                    self.push_rows(&mut query, *owner);
-                    query.push(") as listed where true");
-                    push_page(&mut query, Sorting::by_id(direction), request, |key| (String::new(), key.id));
-                    query.push(") as page");
+/// A page of the same list for each of several owners, by id, a hundred of them in one statement. Each page is read through an
+/// index from its own place, so the cost is that of the rows shown.
+///
+/// The block adds ` from … where …` of one owner, where the row's id is `id`: which rows, out of an index alone. Then `$shown`,
+/// which ends in front of ` in`, says what is read of them. A macro because each engine has a builder of its own.
+macro_rules! pages {
+    ($row:ty, $conn:ident, $owners:ident, $shown:expr, $request:expr, $direction:expr, |$query:ident, $owner:ident| $rows:block) => {{
+        use $crate::store::list::{OWNERS, Placed, Sorting, push_page, split};
+        let mut pages = Vec::with_capacity($owners.len());
+        for owners in $owners.chunks(OWNERS) {
+            let rows: Vec<Placed<$row>> = $crate::store::sql!($conn, c => {
+                let mut $query = sqlx::QueryBuilder::new("");
+                for (place, $owner) in owners.iter().enumerate() {
+                    $query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
+                    $query.push(place).push(" as place, ").push($shown).push(" in (select id");
+                    $rows
+                    push_page(&mut $query, Sorting::by_id($direction), $request, |key| (String::new(), key.id));
+                    $query.push(")) as page");
                 }
-                query.build_query_as().fetch_all(c).await
+                $query.build_query_as().fetch_all(c).await
             })?;
-            pages.extend(split(request, direction, rows, &id, owners.len()));
+            pages.extend(split($request, $direction, rows, |row: &$row| row.id, owners.len()));
         }
-        Ok(pages)
-    }
+        pages
+    }};
+}
+pub(super) use pages;
 
-    /// How many rows each owner has.
-    pub(super) async fn counts(&self, conn: &mut Conn) -> Result<Vec<u64>> {
-        let mut counts: Vec<i64> = Vec::with_capacity(self.owners.len());
-        for owners in self.owners.chunks(OWNERS) {
-            counts.extend(sql!(conn, c => {
-                let mut query = QueryBuilder::new("select count from (");
-                for (place, owner) in owners.iter().enumerate() {
-                    query.push(if place == 0 { "select " } else { " union all select " });
-                    query.push(place).push(" as place, count(*) as count");
-                    self.push_rows(&mut query, *owner);
+/// How many rows the list of each owner has. The block is that of [`pages!`].
+macro_rules! counts {
+    ($conn:ident, $owners:ident, |$query:ident, $owner:ident| $rows:block) => {{
+        let mut counts: Vec<i64> = Vec::with_capacity($owners.len());
+        for owners in $owners.chunks($crate::store::list::OWNERS) {
+            counts.extend($crate::store::sql!($conn, c => {
+                let mut $query = sqlx::QueryBuilder::new("select count from (");
+                for (place, $owner) in owners.iter().enumerate() {
+                    $query.push(if place == 0 { "select " } else { " union all select " });
+                    $query.push(place).push(" as place, count(*) as count");
+                    $rows
                 }
-                query.push(") as counts order by place");
-                query.build_query_scalar::<i64>().fetch_all(c).await
+                $query.push(") as counts order by place");
+                $query.build_query_scalar::<i64>().fetch_all(c).await
             })?);
         }
-        Ok(counts.into_iter().map(i64::unsigned_abs).collect())
-    }
+        counts.into_iter().map(i64::unsigned_abs).collect()
+    }};
 }
+pub(super) use counts;
 
 /// A row of a union of many owners' pages, with the owner's place among them. The place is in the row because two owners
 /// may be of different kinds and have the same row on both their pages.

@@ -7,6 +7,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
+    dialect::END_OF_9999,
     list::{Sorting, push_in, push_page},
     sql,
 };
@@ -197,12 +198,9 @@ pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: &ProjectFilter) -> 
 
 /// The time in a cursor. A forged one may name a year that a database cannot hold or does not sort; it is as good as none.
 fn time(micros: &str) -> DateTime<Utc> {
-    let micros = micros.parse().ok().filter(|micros| (0..END_OF_9999).contains(micros));
-    micros.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::UNIX_EPOCH)
+    let time = micros.parse().ok().and_then(DateTime::from_timestamp_micros);
+    time.filter(|time| (DateTime::UNIX_EPOCH..=END_OF_9999).contains(time)).unwrap_or(DateTime::UNIX_EPOCH)
 }
-
-/// The end of the year 9999, in microseconds since 1970: from then on times do not sort as text.
-const END_OF_9999: i64 = 253_402_300_800_000_000;
 
 /// Holds the project's row until the unit ends, so that units that start its runs come one after the other; says whether the
 /// project is there.

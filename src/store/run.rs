@@ -4,7 +4,7 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx, history,
-    list::{OWNERS, Placed, Sorting, push_in, push_page, split},
+    list::{self, push_in},
     project::stands,
     sql,
 };
@@ -114,36 +114,13 @@ pub fn key(run: &Run) -> Key {
     Key { sort: String::new(), id: run.id.0 }
 }
 
-macro_rules! push_filter {
-    ($query:ident, $viewer:ident, $of:expr, $filter:ident) => {
+macro_rules! push_rows {
+    ($query:ident, $viewer:ident, $of:ident, $filter:expr) => {
         $query.push(" from run as listed where user_id = ").push_bind($viewer.user_id());
         $query.push(concat!(" and ", stands!("listed.project_id"), " and "));
         $query.push($of.column()).push(" = ").push_bind($of.id());
         history::push_conditions!($query, $filter);
     };
-}
-
-/// A page of runs for each of several owners (projects, sessions, originals), a hundred of them in one statement.
-/// Each page is read through an index from its own place, so the cost is that of the rows shown.
-pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &RunListing) -> Result<Vec<Page<Run>>> {
-    let RunListing { filter, order, request } = listing;
-    let mut pages = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        let rows: Vec<Placed<Run>> = sql!(conn, c => {
-            let mut query = QueryBuilder::new("");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select * from (select " } else { " union all select * from (select " });
-                // Which rows, out of the index alone; then the rows.
-                query.push(place).push(concat!(" as place, ", columns!(), " from run where id in (select id"));
-                push_filter!(query, viewer, of, filter);
-                push_page(&mut query, Sorting::by_id(order.direction), request, |key| (String::new(), key.id));
-                query.push(")) as page");
-            }
-            query.build_query_as().fetch_all(c).await
-        })?;
-        pages.extend(split(request, order.direction, rows, |run| run.id, of.len()));
-    }
-    Ok(pages)
 }
 
 /// How a list of runs is asked for.
@@ -157,22 +134,19 @@ pub struct RunListing {
     pub request: PageRequest<Key>,
 }
 
+/// A page of runs for each of several owners: projects, sessions, originals.
+pub async fn pages(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], listing: &RunListing) -> Result<Vec<Page<Run>>> {
+    let RunListing { filter, order, request } = listing;
+    Ok(list::pages!(Run, conn, of, concat!(columns!(), " from run where id"), request, order.direction, |query, of| {
+        push_rows!(query, viewer, of, filter);
+    }))
+}
+
 /// How many runs each owner has that pass the filter.
 pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[RunsOf], filter: &RunFilter) -> Result<Vec<u64>> {
-    let mut counts: Vec<i64> = Vec::with_capacity(of.len());
-    for of in of.chunks(OWNERS) {
-        counts.extend(sql!(conn, c => {
-            let mut query = QueryBuilder::new("select count from (");
-            for (place, of) in of.iter().enumerate() {
-                query.push(if place == 0 { "select " } else { " union all select " });
-                query.push(place).push(" as place, count(*) as count");
-                push_filter!(query, viewer, of, filter);
-            }
-            query.push(") as counts order by place");
-            query.build_query_scalar::<i64>().fetch_all(c).await
-        })?);
-    }
-    Ok(counts.into_iter().map(i64::unsigned_abs).collect())
+    Ok(list::counts!(conn, of, |query, of| {
+        push_rows!(query, viewer, of, filter);
+    }))
 }
 
 /// The runs of a project that have not ended, oldest first.
