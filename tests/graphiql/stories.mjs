@@ -39,10 +39,12 @@ export const stories = {
     await shown(page, 'Supplier dispute');
     await run(page, 'StartRun');
     await shown(page, '"run_');
-    await run(page, 'RunHistory');
+    await run(page, 'ReplayRun');
     await shown(page, 'RUN_QUEUED');
+    await run(page, 'ProjectHistory');
+    await shown(page, '"runCount"');
     await page.getByRole('button', { name: 'Show GraphiQL Explorer' }).click();
-    await page.locator('.graphiql-explorer-root').getByText('pageInfo').first().waitFor();
+    await page.locator('.graphiql-explorer-root').getByText('audit').first().waitFor();
     await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
     await page.getByRole('link', { name: 'Subscription', exact: true }).click();
     await page.locator('.graphiql-doc-explorer').getByText('runEvents').waitFor();

@@ -68,7 +68,7 @@ subscription FollowRun($run: ID!, $after: String) {
     },
     {
       query: `# The same events from the archive, a page at a time: give endCursor as "after" for the next.
-query RunHistory($run: ID!, $after: String) {
+query ReplayRun($run: ID!, $after: String) {
   run(id: $run) {
     number
     status
@@ -84,6 +84,22 @@ query RunHistory($run: ID!, $after: String) {
 }
 `,
       variables: json({ run, after: null }),
+    },
+    {
+      query: `# What a project's ended runs came to, and the runs, newest first: give endCursor as "after" for the next page.
+query ProjectHistory($project: ID!, $after: String) {
+  project(id: $project) {
+    history {
+      audit { runCount completed failed cancelled inputTokens outputTokens durationMs { p50 p95 } }
+      runs(first: 10, after: $after) {
+        pageInfo { hasNextPage endCursor }
+        nodes { id number status prompt createdAt durationMs rerunOf { number } }
+      }
+    }
+  }
+}
+`,
+      variables: json({ project, after: null }),
     },
   ];
 };
