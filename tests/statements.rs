@@ -50,7 +50,8 @@ const PROJECTS: &str = "query($first: Int!) { projects(first: $first, orderBy: {
     nodes { id name owner { name } runs(first: 3) { totalCount nodes { id status prompt } } } } }";
 /// A page of projects, each with its active session and the last ones.
 const SESSIONS: &str = "query($first: Int!) { projects(first: $first, orderBy: { field: NAME, direction: ASC }) {
-    totalCount nodes { id name session { id status user { name } } } } }";
+    totalCount nodes { id name session { id status user { name } } sessions(first: 2) { totalCount nodes { id status } }
+        storage { area fileCount } } } }";
 /// What runs were given and what they consumed.
 const INPUTS: &str = "query($project: ID!, $first: Int!) { project(id: $project) { runs(first: $first) {
     nodes { inputs { path sha256 } models { model usage { totalTokens } } rerunOf { id } reruns(first: 2) { nodes { id } }

@@ -28,6 +28,7 @@ use crate::{
         artifact::ArtifactsOf,
         directory::Folder,
         run::{RunListing, RunsOf},
+        session::SessionFilter,
     },
 };
 
@@ -125,27 +126,58 @@ impl dataloader::Loader<Models> for Rows {
     }
 }
 
-/// Asks for a page of somebody's runs.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RunsPage(pub RunsOf, pub RunListing);
+/// A loader of pages of somebody's list. Those that ask the same of several lists are read together.
+macro_rules! pages {
+    ($page:ident($of:ty, $listing:ty) => $row:ty, $read:path) => {
+        #[doc = concat!("Asks for a page of a list of `", stringify!($row), "`s.")]
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub struct $page(pub $of, pub $listing);
 
-impl dataloader::Loader<RunsPage> for Rows {
-    type Value = Page<Run>;
-    type Error = Error;
+        impl dataloader::Loader<$page> for Rows {
+            type Value = Page<$row>;
+            type Error = Error;
 
-    async fn load(&self, keys: &[RunsPage]) -> Result<HashMap<RunsPage, Page<Run>>> {
-        let mut conn = self.app.store.read().await?;
-        let mut pages = HashMap::with_capacity(keys.len());
-        for (listing, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
-            let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
-            let read = store::run::pages(&mut conn, &self.viewer, &owners, &listing).await?;
-            pages.extend(keys.into_iter().zip(read));
+            async fn load(&self, keys: &[$page]) -> Result<HashMap<$page, Page<$row>>> {
+                let mut conn = self.app.store.read().await?;
+                let mut pages = HashMap::with_capacity(keys.len());
+                for (listing, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
+                    let of: Vec<_> = keys.iter().map(|key| key.0).collect();
+                    pages.extend(keys.into_iter().zip($read(&mut conn, &self.viewer, &of, &listing).await?));
+                }
+                Ok(pages)
+            }
         }
-        Ok(pages)
-    }
+    };
 }
 
-/// Asks how many runs somebody has.
+pages!(RunsPage(RunsOf, RunListing) => Run, store::run::pages);
+pages!(ArtifactsPage(ArtifactsOf, PageRequest<Key>) => Artifact, store::artifact::pages);
+pages!(SessionsPage(SessionFilter, PageRequest<Key>) => WorkspaceSession, store::session::pages);
+
+/// A loader of how many items lists hold.
+macro_rules! counts {
+    ($count:ident($of:ty), $read:path) => {
+        #[doc = concat!("Asks how many items the list of a `", stringify!($of), "` holds.")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $count(pub $of);
+
+        impl dataloader::Loader<$count> for Rows {
+            type Value = u64;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$count]) -> Result<HashMap<$count, u64>> {
+                let of: Vec<_> = keys.iter().map(|key| key.0).collect();
+                let mut conn = self.app.store.read().await?;
+                Ok(keys.iter().copied().zip($read(&mut conn, &self.viewer, &of).await?).collect())
+            }
+        }
+    };
+}
+
+counts!(ArtifactsCount(ArtifactsOf), store::artifact::counts);
+counts!(SessionsCount(SessionFilter), store::session::counts);
+
+/// Asks how many runs somebody has that pass a filter.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RunsCount(pub RunsOf, pub RunFilter);
 
@@ -162,42 +194,6 @@ impl dataloader::Loader<RunsCount> for Rows {
             counts.extend(keys.into_iter().zip(read));
         }
         Ok(counts)
-    }
-}
-
-/// Asks for a page of somebody's artifacts.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ArtifactsPage(pub ArtifactsOf, pub PageRequest<Key>);
-
-impl dataloader::Loader<ArtifactsPage> for Rows {
-    type Value = Page<Artifact>;
-    type Error = Error;
-
-    async fn load(&self, keys: &[ArtifactsPage]) -> Result<HashMap<ArtifactsPage, Page<Artifact>>> {
-        let mut conn = self.app.store.read().await?;
-        let mut pages = HashMap::with_capacity(keys.len());
-        for (request, keys) in grouped(keys.to_vec(), |key| key.1.clone()) {
-            let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
-            let read = store::artifact::pages(&mut conn, &self.viewer, &owners, &request).await?;
-            pages.extend(keys.into_iter().zip(read));
-        }
-        Ok(pages)
-    }
-}
-
-/// Asks how many artifacts somebody has.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ArtifactsCount(pub ArtifactsOf);
-
-impl dataloader::Loader<ArtifactsCount> for Rows {
-    type Value = u64;
-    type Error = Error;
-
-    async fn load(&self, keys: &[ArtifactsCount]) -> Result<HashMap<ArtifactsCount, u64>> {
-        let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let mut conn = self.app.store.read().await?;
-        let counts = store::artifact::counts(&mut conn, &self.viewer, &owners).await?;
-        Ok(keys.iter().copied().zip(counts).collect())
     }
 }
 

@@ -4,8 +4,16 @@ use async_graphql::{ComplexObject, Context, Result};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 
-use super::{access::Access, connection::Connection, history::UsageReport, object::Obj, paging};
+use super::{
+    access::Access,
+    connection::Connection,
+    history::UsageReport,
+    loader::{SessionsCount, SessionsPage},
+    object::Obj,
+    paging,
+};
 use crate::{
+    error::Error,
     model::{
         page::{Key, ListId, MAX_SIZE, PageArgs, PageRequest},
         run::RunFilter,
@@ -13,7 +21,7 @@ use crate::{
         session::WorkspaceSession,
         user::User,
     },
-    store::{self, session::SessionFilter},
+    store::session::SessionFilter,
 };
 
 #[ComplexObject]
@@ -50,20 +58,13 @@ pub(super) async fn sessions(
     filter: SessionFilter,
     args: &PageArgs,
 ) -> Result<Connection<WorkspaceSession>> {
-    let viewer = ctx.viewer()?;
-    let list = list_id(&viewer, filter);
+    let list = list_id(&ctx.viewer()?, filter);
     let request = PageRequest::new(args, MAX_SIZE, |cursor| list.key(cursor))?;
-    let page = {
-        let mut conn = ctx.app()?.store.read().await?;
-        store::session::page(&mut conn, &viewer, filter, &request).await?
-    };
+    let page = ctx.loader()?.load_one(SessionsPage(filter, request)).await?;
+    let page = page.ok_or_else(|| Error::internal("a page of sessions was not read"))?;
     let cursor = move |session: &WorkspaceSession| list.cursor(&Key { sort: String::new(), id: session.id.0 });
     Ok(paging::connection(page, cursor, move |ctx| {
-        async move {
-            let mut conn = ctx.app()?.store.read().await?;
-            Ok(store::session::count(&mut conn, &ctx.viewer()?, filter).await?)
-        }
-        .boxed()
+        async move { Ok(ctx.loader()?.load_one(SessionsCount(filter)).await?.unwrap_or_default()) }.boxed()
     }))
 }
 

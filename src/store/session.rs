@@ -5,13 +5,13 @@ use sqlx::QueryBuilder;
 
 use super::{
     Conn, Tx,
-    list::{Sorting, push_in, push_page},
+    list::{self, push_in},
     project::stands,
     sql,
 };
 use crate::{
     clock,
-    error::Result,
+    error::{Error, Result},
     model::{
         id::{ProjectId, SessionId, UserId},
         page::{Key, Page, PageRequest},
@@ -74,7 +74,7 @@ fn seen_now(rows: Vec<WorkspaceSession>) -> Vec<WorkspaceSession> {
 }
 
 /// Which sessions a list holds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionFilter {
     /// Only of this project.
     pub project_id: Option<ProjectId>,
@@ -82,43 +82,53 @@ pub struct SessionFilter {
     pub active_only: bool,
 }
 
-macro_rules! push_filter {
-    ($query:ident, $viewer:ident, $filter:ident) => {
+macro_rules! push_rows {
+    ($query:ident, $viewer:ident, $filter:ident, $now:ident) => {
         $query.push(" from session where user_id = ").push_bind($viewer.user_id());
         $query.push(concat!(" and ", stands!("project_id")));
         if let Some(project_id) = $filter.project_id {
             $query.push(" and project_id = ").push_bind(project_id);
         }
         if $filter.active_only {
-            $query.push(" and ended_at is null and expires_at > ").push_bind(clock::now());
+            $query.push(" and ended_at is null and expires_at > ").push_bind($now);
         }
     };
 }
 
-/// A page of the viewer's sessions, newest first.
+/// A page of the viewer's sessions, newest first, for each of several lists.
+pub async fn pages(
+    conn: &mut Conn,
+    viewer: &Viewer,
+    of: &[SessionFilter],
+    request: &PageRequest<Key>,
+) -> Result<Vec<Page<WorkspaceSession>>> {
+    let (now, shown) = (clock::now(), concat!(columns!(), " from session where id"));
+    let mut pages = list::pages!(WorkspaceSession, conn, of, shown, request, OrderDirection::Desc, |query, filter| {
+        push_rows!(query, viewer, filter, now);
+    });
+    for session in pages.iter_mut().flat_map(|page| &mut page.items) {
+        *session = session.clone().seen_at(now);
+    }
+    Ok(pages)
+}
+
+/// One such page.
 pub async fn page(
     conn: &mut Conn,
     viewer: &Viewer,
     filter: SessionFilter,
     request: &PageRequest<Key>,
 ) -> Result<Page<WorkspaceSession>> {
-    let rows = sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!()));
-        push_filter!(query, viewer, filter);
-        push_page(&mut query, Sorting::by_id(OrderDirection::Desc), request, |key| (String::new(), key.id));
-        query.build_query_as().fetch_all(c).await
-    })?;
-    Ok(request.page(seen_now(rows)))
+    let page = pages(conn, viewer, &[filter], request).await?.pop();
+    page.ok_or_else(|| Error::internal("a page of sessions was not read"))
 }
 
-/// How many sessions a list holds.
-pub async fn count(conn: &mut Conn, viewer: &Viewer, filter: SessionFilter) -> Result<u64> {
-    let count: i64 = sql!(conn, c => {
-        let mut query = QueryBuilder::new("select count(*)");
-        push_filter!(query, viewer, filter);
-        query.build_query_scalar().fetch_one(c).await
-    })?;
-    Ok(count.unsigned_abs())
+/// How many sessions each list holds.
+pub async fn counts(conn: &mut Conn, viewer: &Viewer, of: &[SessionFilter]) -> Result<Vec<u64>> {
+    let now = clock::now();
+    Ok(list::counts!(conn, of, |query, filter| {
+        push_rows!(query, viewer, filter, now);
+    }))
 }
 
 /// Ends a session of the owner's, if it has not ended; says whether it did.

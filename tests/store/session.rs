@@ -56,7 +56,7 @@ on_both! {
         let opened = futures_util::future::join_all((0..50).map(|_| open(&store, desk.scope))).await;
         assert!(opened.iter().all(|id| *id == opened[0] && *id != over.id));
         let filter = SessionFilter { project_id: Some(desk.project.id), active_only: true };
-        assert_eq!(session::count(&mut reading(&store).await, &desk.viewer, filter).await.expect("a count"), 1);
+        assert_eq!(session::counts(&mut reading(&store).await, &desk.viewer, &[filter]).await.expect("a count"), [1]);
     }
 
     async fn an_active_session_stays_the_only_one(store: Store) {
@@ -87,7 +87,7 @@ on_both! {
         assert!(page.items.iter().all(|session| session.status() == SessionStatus::Ended));
         let active_only = SessionFilter { active_only: true, ..SessionFilter::default() };
         assert!(session::page(&mut conn, &desk.viewer, active_only, &first(10)).await.expect("a page").items.is_empty());
-        assert_eq!(session::count(&mut conn, &desk.viewer, active_only).await.expect("a count"), 0);
+        assert_eq!(session::counts(&mut conn, &desk.viewer, &[active_only]).await.expect("a count"), [0]);
         drop(conn);
 
         let viewer = desk.viewer;
@@ -206,8 +206,8 @@ on_both! {
                     request => session::page(&mut conn, &desk.viewer, filter, &request).await.expect("a page"),
                     row => workroom::model::page::Key { sort: String::new(), id: row.id.0 });
                 assert!(rows.is_sorted_by(|a, b| a.id > b.id), "newest first, each once");
-                let count = session::count(&mut conn, &desk.viewer, filter).await.expect("a count");
-                assert_eq!(count, rows.len() as u64);
+                let count = session::counts(&mut conn, &desk.viewer, &[filter]).await.expect("a count");
+                assert_eq!(count, [rows.len() as u64]);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Hidden {
         assert!(session::by_ids(conn, viewer, &[session]).await.expect("a read").is_empty());
         assert!(session::active_of(conn, viewer, &[project]).await.expect("a read").is_empty());
         assert!(session::page(conn, viewer, sessions, &first(10)).await.expect("a page").items.is_empty());
-        assert_eq!(session::count(conn, viewer, sessions).await.expect("a count"), 0);
+        assert_eq!(session::counts(conn, viewer, &[sessions]).await.expect("a count"), [0]);
         assert!(run::get(conn, viewer, run).await.expect("a read").is_none());
         assert!(!run::exists(conn, viewer, run).await.expect("a read"));
         assert!(run::by_ids(conn, viewer, &[run]).await.expect("a read").is_empty());
