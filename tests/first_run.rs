@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, live::events_of};
+use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_watched_live_and_what_it_made_can_be_opened() {
@@ -46,16 +46,6 @@ async fn the_same_timeline_comes_over_query_socket_and_events() {
     let kinds: Vec<String> = live.iter().map(|(_, kind)| kind.clone()).collect();
     assert_eq!(amy.timeline(&run).await, kinds);
 
-    let mut socket = amy.socket().await;
-    socket.subscribe("1", crate::world::live::FOLLOW, json!({ "run": run, "after": "2" })).await;
-    let mut events = Vec::new();
-    while let Some(message) = socket.next().await {
-        match message["type"].as_str() {
-            Some("next") => events.extend(events_of(&message["payload"])),
-            Some("complete") => break,
-            _ => panic!("{message:#}"),
-        }
-    }
-    assert_eq!(events, live[2..]);
+    assert_eq!(amy.over_socket(&run, Some("2")).await, live[2..]);
     world.stop().await;
 }

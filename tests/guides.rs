@@ -119,9 +119,9 @@ impl Ground {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn apollo_client() {
-    let guide = Guide::open("docs/apollo.md");
+/// A guide whose programs list projects, upload a file, and follow a run.
+async fn a_javascript_client(guide: &str) {
+    let guide = Guide::open(guide);
     assert_eq!(guide.contents()[1..], ["js client.js", "js projects.js", "js upload.js", "js run.js"]);
     let ground = Ground::new().await;
     ground.lists_projects(&mut guide.node("projects.js", &ground.amy)).await;
@@ -131,14 +131,13 @@ async fn apollo_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn apollo_client() {
+    a_javascript_client("docs/apollo.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn urql() {
-    let guide = Guide::open("docs/urql.md");
-    assert_eq!(guide.contents()[1..], ["js client.js", "js projects.js", "js upload.js", "js run.js"]);
-    let ground = Ground::new().await;
-    ground.lists_projects(&mut guide.node("projects.js", &ground.amy)).await;
-    ground.uploads(&mut guide.node("upload.js", &ground.amy)).await;
-    ground.follows_a_run_over_a_cut(&mut guide.node("run.js", &ground.amy)).await;
-    ground.world.stop().await;
+    a_javascript_client("docs/urql.md").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

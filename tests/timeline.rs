@@ -12,30 +12,12 @@ use tokio::time::timeout;
 
 use crate::world::{
     PATIENCE, User,
-    live::{Events, Socket, events_of},
+    live::{Events, Socket},
 };
 
 /// Follows a run and says how far each batch goes.
 const BATCHES: &str = "subscription($run: ID!, $after: String, $types: [RunEventType!]) {
     runEvents(runId: $run, after: $after, types: $types) { endCursor events { sequence type at } run { status } } }";
-
-/// What is told of an event: its sequence and its kind.
-type Told = (u64, String);
-
-/// Everything that a socket's subscription tells after a cursor.
-async fn over_socket(user: &User, run: &str, after: Option<String>) -> Vec<Told> {
-    let mut socket = user.socket().await;
-    socket.subscribe("1", crate::world::live::FOLLOW, json!({ "run": run, "after": after })).await;
-    let mut events = Vec::new();
-    while let Some(message) = socket.next().await {
-        match message["type"].as_str() {
-            Some("next") => events.extend(events_of(&message["payload"])),
-            Some("complete") => break,
-            _ => panic!("{message:#}"),
-        }
-    }
-    events
-}
 
 /// The first message that a socket's subscription gets.
 async fn first_over_socket(user: &User, query: &str, variables: Value) -> Value {

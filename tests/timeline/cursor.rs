@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BATCHES, first_over_socket, last_of, over_socket};
+use super::{BATCHES, first_over_socket, last_of};
 use crate::world::{
     User, World,
     crew::{Scripted, calls, echo, says},
@@ -37,7 +37,7 @@ on_engines! {
             let cursor = after.to_string();
             let rest = &all[after..];
             assert_eq!(amy.follow(&run, Some(&cursor)).await.until_the_end().await, rest, "SSE after {after}");
-            assert_eq!(over_socket(&amy, &run, Some(cursor.clone())).await, rest, "WebSocket after {after}");
+            assert_eq!(amy.over_socket(&run, Some(&cursor)).await, rest, "WebSocket after {after}");
             let data = amy.ask(query, json!({ "run": run, "after": cursor })).await;
             let paged = json!({ "data": { "runEvents": { "events": data["run"]["events"]["nodes"] } } });
             assert_eq!(events_of(&paged), rest, "query after {after}");

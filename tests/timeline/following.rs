@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{BATCHES, over_socket};
+use super::BATCHES;
 use crate::world::{
     World,
     crew::{Gate, Scripted, Wait, calls, says},
@@ -42,7 +42,7 @@ on_engines! {
                 let events = if number % 2 == 0 {
                     amy.follow(&run, Some(&after.to_string())).await.until_the_end().await
                 } else {
-                    over_socket(&amy, &run, Some(after.to_string())).await
+                    amy.over_socket(&run, Some(&after.to_string())).await
                 };
                 (after, events)
             })

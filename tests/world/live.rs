@@ -77,6 +77,21 @@ impl User {
         self.events(FOLLOW, json!({ "run": run, "after": after })).await
     }
 
+    /// All that a WebSocket tells of a run after a cursor, up to its end, as `(sequence, type)`.
+    pub async fn over_socket(&self, run: &str, after: Option<&str>) -> Vec<(u64, String)> {
+        let mut socket = self.socket().await;
+        socket.subscribe("1", FOLLOW, json!({ "run": run, "after": after })).await;
+        let mut events = Vec::new();
+        while let Some(message) = socket.next().await {
+            match message["type"].as_str() {
+                Some("next") => events.extend(events_of(&message["payload"])),
+                Some("complete") => break,
+                _ => panic!("{message:#}"),
+            }
+        }
+        events
+    }
+
     /// A WebSocket that has been let in.
     pub async fn socket(&self) -> Socket {
         let mut socket = Socket::open(self).await;
