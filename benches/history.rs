@@ -1,18 +1,23 @@
 //! How fast a long history is, over HTTP, on the real binary: `cargo bench --bench history` for the release profile, with
-//! `--profile dev` for the one of the tests, and with `-- PATH_OF_A_BINARY` for any build of it.
+//! `--profile dev` for the one of the tests, and with `-- PATH_OF_A_BINARY` for any build of it. `-- postgres` asks PostgreSQL
+//! in place of SQLite: the one at `TEST_POSTGRES_URL`, or one that is started from the installed programs. A number among the
+//! arguments is how many runs there are to be.
 //!
-//! It puts 200,000 ended runs into one project of a SQLite database in a temporary folder, over about nine months, has the
-//! server record them as it does with runs of before, and asks. It prints p50 and p95 of each kind of question, and the time
-//! that the server's processor worked for one, which a busy machine does not make longer. It judges nothing: figures depend
-//! on the machine.
+//! It puts that many ended runs, 200,000 when nothing is said, into one project, one every two minutes, has the server record
+//! them as it does with runs of before, and asks. It prints p50 and p95 of each kind of question, and the time that the server's
+//! processor worked for one (on PostgreSQL that is not the database's), which a busy machine does not make longer. It judges
+//! nothing: figures depend on the machine.
 
+#[allow(dead_code, reason = "the stories need more of it")]
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
 mod server;
 
 use std::{env, path::Path, time::Instant};
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use workroom::model::id::{ProjectId, SessionId};
 
 use self::server::{Server, ask, memory, start_server, worked};
@@ -20,24 +25,97 @@ use self::server::{Server, ask, memory, start_server, worked};
 /// How often each question is asked.
 const TIMES: usize = 20;
 
-/// 200,000 runs, one every two minutes: most completed, one of twenty failed, now and then one was cancelled.
-const SEED: &str = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 200000),
+/// How many runs there are when nothing is said: nine months of them.
+const RUNS: u32 = 200_000;
+
+/// Runs, one every two minutes: most completed, one of twenty failed, now and then one was cancelled. `RUNS` is how many, and
+/// what the engines say differently stands for itself: `RUN_ID`, and `TIME[…]` of seconds.
+const SEED: &str = "with recursive n (i) as (select cast(1 as bigint) union all select i + 1 from n where i < RUNS),
     made as (select i, 1767225600000 + i * 120000 as ms from n)
     insert into run (id, project_id, user_id, session_id, number, prompt, agent, model, status, answer, created_at, started_at,
         completed_at, last_sequence, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, lease_generation,
         lease_counter)
-    select unhex(format('%012x7%03x8%015x', ms, i % 4096, i)), session.project_id, session.user_id, session.id, i,
-        format('Summarise contract number %d of the Straße and list what is due, by whom and when. ', i)
+    select RUN_ID, session.project_id, session.user_id, session.id, i,
+        'Summarise contract number ' || cast(i as text) || ' of the Straße and list what is due, by whom and when. '
             || 'Say which of the annexes were missing, and which dates are not certain.',
         'general', case i % 4 when 0 then 'small' when 1 then 'large' else 'middle' end,
         case when i % 20 = 7 then 'FAILED' when i % 33 = 5 then 'CANCELLED' else 'COMPLETED' end,
-        case when i % 20 = 7 or i % 33 = 5 then null else replace(hex(zeroblob(6)), '0', 'The tenant pays on the first. ') end,
-        strftime('%Y-%m-%dT%H:%M:%f', ms / 1000.0, 'unixepoch') || '+00:00',
-        strftime('%Y-%m-%dT%H:%M:%f', ms / 1000.0 + 0.5, 'unixepoch') || '+00:00',
-        strftime('%Y-%m-%dT%H:%M:%f', ms / 1000.0 + 1 + (i * 7919 % 90000) / 1000.0, 'unixepoch') || '+00:00',
+        case when i % 20 = 7 or i % 33 = 5 then null else replace('xxxxxxxxxxxx', 'x', 'The tenant pays on the first. ') end,
+        TIME[ms / 1000.0], TIME[ms / 1000.0 + 0.5], TIME[ms / 1000.0 + 1 + (i * 7919 % 90000) / 1000.0],
         20, i % 5000, 0, i % 900, 0, 1, 0
-    from made join session on session.id = $1 and session.project_id = $2;
-    insert into unrecorded_run (id) select id from run";
+    from made join session on session.id = $1 and session.project_id = $2";
+/// All of them are from before the server recorded what history adds up.
+const UNRECORDED: &str = "insert into unrecorded_run (id) select id from run";
+
+/// The database that is asked.
+enum Database {
+    Sqlite,
+    Postgres(postgres::Database),
+}
+
+impl Database {
+    async fn new(postgres: bool) -> Self {
+        if !postgres {
+            return Self::Sqlite;
+        }
+        Self::Postgres(postgres::database().await.expect("PostgreSQL, and not SKIP_POSTGRES"))
+    }
+
+    /// Its URL, when it is not in the server's folder.
+    fn url(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres(database) => Some(&database.url),
+        }
+    }
+
+    async fn seed(&self, folder: &Path, runs: u32, session: SessionId, project: ProjectId) {
+        let seed = SEED.replace("RUNS", &runs.to_string());
+        match self {
+            Self::Sqlite => {
+                let options = SqliteConnectOptions::new().filename(folder.join("data/workroom.sqlite"));
+                let mut connection = SqliteConnection::connect_with(&options).await.expect("the database opens");
+                let seed = seed
+                    .replace("RUN_ID", "unhex(format('%012x7%03x8%015x', ms, i % 4096, i))")
+                    .replace("TIME[", "strftime('%Y-%m-%dT%H:%M:%f+00:00', ")
+                    .replace(']', ", 'unixepoch')");
+                let seed = sqlx::query(AssertSqlSafe(seed)).bind(session).bind(project);
+                seed.execute(&mut connection).await.expect("runs");
+                sqlx::query(UNRECORDED).execute(&mut connection).await.expect("runs of before");
+                connection.close().await.expect("the database closes");
+            }
+            Self::Postgres(database) => {
+                let mut connection = PgConnection::connect(&database.url).await.expect("the database opens");
+                let hex = |value: &str, digits: usize| format!("lpad(to_hex({value}), {digits}, '0')");
+                let id = format!("{} || '7' || {} || '8' || {}", hex("ms", 12), hex("i % 4096", 3), hex("i", 15));
+                let seed = seed
+                    .replace("RUN_ID", &format!("cast({id} as uuid)"))
+                    .replace("TIME[", "to_timestamp(")
+                    .replace(']', ")");
+                let seed = sqlx::query(AssertSqlSafe(seed)).bind(session).bind(project);
+                seed.execute(&mut connection).await.expect("runs");
+                sqlx::query(UNRECORDED).execute(&mut connection).await.expect("runs of before");
+                connection.close().await.expect("the database closes");
+            }
+        }
+    }
+
+    /// Brings it to where a database is that has stood for longer than its runs took to seed: PostgreSQL looks after its tables
+    /// by itself, but a minute later.
+    async fn settle(&self) {
+        if let Self::Postgres(database) = self {
+            let mut connection = PgConnection::connect(&database.url).await.expect("the database opens");
+            sqlx::query("vacuum analyze").execute(&mut connection).await.expect("it is looked after");
+            connection.close().await.expect("the database closes");
+        }
+    }
+
+    async fn remove(self) {
+        if let Self::Postgres(database) = self {
+            database.remove().await;
+        }
+    }
+}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -45,12 +123,15 @@ fn main() {
 }
 
 async fn bench() {
-    let given = env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_workroom").to_owned());
+    let given: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let database = Database::new(given.iter().any(|argument| argument == "postgres")).await;
+    let runs = given.iter().find_map(|argument| argument.parse().ok()).unwrap_or(RUNS);
+    let binary = given.into_iter().find(|argument| argument != "postgres" && argument.parse::<u32>().is_err());
+    let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_workroom").to_owned());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let http = Client::new();
-    println!("{binary}");
-    let (server, base, _) = start_server(&binary, folder.path(), &http).await;
+    println!("{binary}, {runs} runs, {}", if database.url().is_some() { "PostgreSQL" } else { "SQLite" });
+    let (server, base, _) = start_server(&binary, folder.path(), database.url(), &http).await;
     let made = ask(&http, &base, "mutation { createProject(input: { name: \"Long\" }) { project { id } } }", json!({}));
     let project = made.await["createProject"]["project"]["id"].as_str().expect("a project").to_owned();
     let opened = ask(
@@ -63,24 +144,16 @@ async fn bench() {
     drop(server);
 
     let begun = Instant::now();
-    seed(&folder.path().join("data/workroom.sqlite"), &session, &project).await;
+    let (session, in_project) = (session.parse().expect("an id"), project.parse().expect("an id"));
+    database.seed(folder.path(), runs, session, in_project).await;
     println!("seeded in {:?}", begun.elapsed());
-    let (server, base, took) = start_server(&binary, folder.path(), &http).await;
+    let (server, base, took) = start_server(&binary, folder.path(), database.url(), &http).await;
     println!("recorded, and the server up, in {took:?}: {}", memory(&server));
+    database.settle().await;
     questions(&http, &base, &server, &project).await;
     println!("at the end: {}", memory(&server));
-}
-
-async fn seed(database: &Path, session: &str, project: &str) {
-    let options = SqliteConnectOptions::new().filename(database);
-    let mut connection = SqliteConnection::connect_with(&options).await.expect("the database opens");
-    let (session, project): (SessionId, ProjectId) = (session.parse().expect("an id"), project.parse().expect("an id"));
-    for statement in SEED.split(';') {
-        let query = sqlx::query(statement);
-        let query = if statement.contains("$1") { query.bind(session).bind(project) } else { query };
-        query.execute(&mut connection).await.expect(statement);
-    }
-    connection.close().await.expect("the database closes");
+    drop(server);
+    database.remove().await;
 }
 
 async fn questions(http: &Client, base: &str, server: &Server, project: &str) {

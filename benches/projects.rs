@@ -30,7 +30,7 @@ async fn bench() {
     let http = Client::new();
     println!("{binary}");
     for start in ["first start", "second start"] {
-        let (server, base, took) = start_server(&binary, folder.path(), &http).await;
+        let (server, base, took) = start_server(&binary, folder.path(), None, &http).await;
         println!("{start}: {took:?} to the first 200, {}", memory(&server));
         if start == "first start" {
             continue;

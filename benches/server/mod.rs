@@ -23,13 +23,20 @@ impl Drop for Server {
     }
 }
 
-/// Starts a server in development mode in a folder; answers with it, its address and how long it took to answer.
-pub async fn start_server(binary: &str, folder: &Path, http: &Client) -> (Server, String, Duration) {
+/// Starts a server in development mode in a folder, on a database there or at a URL; answers with it, its address and how long
+/// it took to answer.
+pub async fn start_server(
+    binary: &str,
+    folder: &Path,
+    database: Option<&str>,
+    http: &Client,
+) -> (Server, String, Duration) {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let base = format!("http://127.0.0.1:{port}");
     let begun = Instant::now();
     let child = Command::new(binary)
         .args(["serve", "--dev", "--listen", &format!("127.0.0.1:{port}")])
+        .args(database.iter().flat_map(|url| ["--database-url", *url]))
         .current_dir(folder)
         .stderr(Stdio::null())
         .spawn()
