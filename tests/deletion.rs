@@ -2,6 +2,8 @@
 
 mod gone;
 mod killed;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod steps;
 mod traces;
 
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ mod changing;
 mod deaths;
 mod directories;
 mod downloads;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod steps;
 mod sweeping;
 

@@ -33,9 +33,9 @@ pub enum Left {
     Nothing,
 }
 
-/// Some projects to sweep up after, those that come after `last`; none when that was the last one.
-pub async fn due(app: &App, sweep: Sweep, last: Deleting) -> Result<Vec<Deleting>> {
-    deletion::due(&mut app.store.read().await?, &sweep, last, PROJECTS).await
+/// Some projects to sweep up after, those that come after `after`; none when that was the last one.
+pub async fn due(app: &App, sweep: Sweep, after: Deleting) -> Result<Vec<Deleting>> {
+    deletion::due(&mut app.store.read().await?, &sweep, after, PROJECTS).await
 }
 
 /// Takes one step. The project's own row stays until it has been marked for as long as `quiet`: an upload or a tool that was

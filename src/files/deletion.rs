@@ -1,9 +1,11 @@
-//! Deleting the objects of a project that is being deleted.
+//! Deleting what is kept of a project that is being deleted: its objects, and on a disk their folders.
+
+use std::io::ErrorKind;
 
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{ObjectStoreExt, path::Path};
 
-use super::{Files, sweep::ROOT};
+use super::{Files, ROOT};
 use crate::{
     error::{Error, Result},
     model::{id::ProjectId, scope::Sweep},
@@ -23,19 +25,22 @@ impl Files {
                 Err(error) => return Err(Error::unavailable(error)),
             }
         }
-        if found.is_empty() {
-            self.delete_folder(project).await?;
+        if found.is_empty() && !self.delete_folder(project).await? {
+            return Ok(1);
         }
         Ok(found.len())
     }
 
-    /// What a disk still has of a project without objects: folders that nobody came to remove, half-written files.
-    async fn delete_folder(&self, project: ProjectId) -> Result<()> {
+    /// Deletes what a disk still has of a project without objects: folders that nobody came to remove, half-written files. Says
+    /// whether all of it is gone: an upload that was under way may have written beside this.
+    async fn delete_folder(&self, project: ProjectId) -> Result<bool> {
         let folder = self.folder.join(ROOT).join(project.to_string());
         let deleted = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
         match deleted.map_err(Error::internal)? {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::unavailable(error)),
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(Error::unavailable(error)),
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct Files {
     staging: Arc<FilePath>,
 }
 
+/// The folder that all objects are in.
+const ROOT: &str = "projects";
+
 /// Where a content's bytes are.
 #[derive(Clone, Debug)]
 pub struct Location<'a> {
@@ -63,7 +66,7 @@ impl<'a> Location<'a> {
     fn key(&self) -> Path {
         // Ids and areas are plain, and the name was made by `object_name`: nothing here is encoded.
         Path::from(format!(
-            "projects/{}/{}/{}/{}",
+            "{ROOT}/{}/{}/{}/{}",
             self.project_id,
             self.area.prefix(),
             self.version.version_id,

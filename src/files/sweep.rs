@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{ObjectStoreExt, path::Path};
 
-use super::Files;
+use super::{Files, ROOT};
 use crate::{
     error::{Error, Result},
     model::{
@@ -18,8 +18,6 @@ use crate::{
     },
 };
 
-/// The folder that all objects are in.
-pub(super) const ROOT: &str = "projects";
 /// Objects looked at in one go.
 const AT_ONCE: usize = 500;
 

@@ -127,7 +127,7 @@ impl dataloader::Loader<Models> for Rows {
 }
 
 /// A loader of pages of somebody's list. Those that ask the same of several lists are read together.
-macro_rules! pages {
+macro_rules! by_page {
     ($page:ident($of:ty, $listing:ty) => $row:ty, $read:path) => {
         #[doc = concat!("Asks for a page of a list of `", stringify!($row), "`s.")]
         #[derive(Clone, PartialEq, Eq, Hash)]
@@ -150,14 +150,14 @@ macro_rules! pages {
     };
 }
 
-pages!(RunsPage(RunsOf, RunListing) => Run, store::run::pages);
-pages!(ArtifactsPage(ArtifactsOf, PageRequest<Key>) => Artifact, store::artifact::pages);
-pages!(SessionsPage(SessionFilter, PageRequest<Key>) => WorkspaceSession, store::session::pages);
+by_page!(RunsPage(RunsOf, RunListing) => Run, store::run::pages);
+by_page!(ArtifactsPage(ArtifactsOf, PageRequest<Key>) => Artifact, store::artifact::pages);
+by_page!(SessionsPage(SessionFilter, PageRequest<Key>) => WorkspaceSession, store::session::pages);
 
 /// A loader of how many items lists hold.
-macro_rules! counts {
+macro_rules! by_count {
     ($count:ident($of:ty), $read:path) => {
-        #[doc = concat!("Asks how many items the list of a `", stringify!($of), "` holds.")]
+        #[doc = concat!("Asks how many items the list that a `", stringify!($of), "` names holds.")]
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $count(pub $of);
 
@@ -174,8 +174,8 @@ macro_rules! counts {
     };
 }
 
-counts!(ArtifactsCount(ArtifactsOf), store::artifact::counts);
-counts!(SessionsCount(SessionFilter), store::session::counts);
+by_count!(ArtifactsCount(ArtifactsOf), store::artifact::counts);
+by_count!(SessionsCount(SessionFilter), store::session::counts);
 
 /// Asks how many runs somebody has that pass a filter.
 #[derive(Clone, PartialEq, Eq, Hash)]

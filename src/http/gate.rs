@@ -1,7 +1,7 @@
 //! The product's gate: tokens, and where uploads are kept.
 //!
 //! Whoever holds a connection open is told within a second when its token has ended, in whichever process it was revoked: one
-//! look at the database for all open connections, four times a second.
+//! look at the database for all open connections, five times a second.
 
 use std::{
     collections::HashMap,
@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// How often tokens with open connections are looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(200);
 const _: () = assert!(
-    LOOK.as_millis() + super::server::FAREWELL.as_millis() < 1000,
-    "a connection is gone within a second of its token's end: the look, and what the hanging up takes"
+    LOOK.as_millis() + super::server::LINGER.as_millis() <= 900,
+    "a client that answers the closing is rid of the connection within a second of its token's end; a tenth is for the look itself"
 );
 
 type Open = HashMap<TokenId, watch::Sender<Option<Ended>>>;

@@ -34,9 +34,9 @@ const GRACE: u64 = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a connection that is being closed is still read, so that a client that is writing hears the answer instead of a reset.
 ///
-/// Every WebSocket waits for this after its close frames, and a browser tells of the closing only then. It is measured by a clock
-/// that moves twice a second, so it lasts up to half a second less.
-pub(super) const FAREWELL: Duration = Duration::from_millis(700);
+/// Every WebSocket waits for this after both close frames, unless the client hangs up first, and a browser tells of the closing
+/// only then. It is measured by a clock that moves twice a second, so it is half a second less at the worst.
+pub(super) const LINGER: Duration = Duration::from_millis(700);
 
 /// Who is answered.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +99,7 @@ impl Server {
             .disable_signals()
             .on_connect(drop_stalled(patience))
             .keep_alive(KEEP_ALIVE)
-            .client_disconnect_timeout(FAREWELL)
+            .client_disconnect_timeout(LINGER)
             .shutdown_timeout(GRACE)
             .listen(listener)
             .map_err(Error::unavailable)?

@@ -59,13 +59,12 @@ pub enum SessionEndReason {
 }
 
 impl WorkspaceSession {
-    /// The session as it is at `now`: one whose time is up reads as ended, before anything has written so.
-    pub fn seen_at(mut self, now: DateTime<Utc>) -> Self {
+    /// Shows the session as it is at `now`: one whose time is up reads as ended, before anything has written so.
+    pub fn see_at(&mut self, now: DateTime<Utc>) {
         if self.ended_at.is_none() && self.expires_at <= now {
             self.ended_at = Some(self.expires_at);
             self.end_reason = Some(SessionEndReason::TtlExpired);
         }
-        self
     }
 
     /// Where it stands.
@@ -92,8 +91,10 @@ mod tests {
             ended_at: None,
             end_reason: None,
         };
-        assert_eq!(session(1).seen_at(now).status(), SessionStatus::Active);
-        let over = session(0).seen_at(now);
+        let (mut going, mut over) = (session(1), session(0));
+        going.see_at(now);
+        over.see_at(now);
+        assert_eq!(going.status(), SessionStatus::Active);
         assert_eq!(over.status(), SessionStatus::Ended);
         assert_eq!((over.ended_at, over.end_reason), (Some(now), Some(SessionEndReason::TtlExpired)));
     }

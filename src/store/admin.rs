@@ -51,8 +51,9 @@ macro_rules! push_filter {
     };
 }
 
-fn seen_now(row: AdminSession) -> AdminSession {
-    AdminSession { session: row.session.seen_at(clock::now()), ..row }
+fn seen_now(mut row: AdminSession) -> AdminSession {
+    row.session.see_at(clock::now());
+    row
 }
 
 /// A session, whosever it is.

@@ -65,16 +65,16 @@ pub struct Deleting {
 }
 
 impl Deleting {
-    /// Before all of them.
-    pub const NONE: Self = Self { id: ProjectId(Uuid::nil()), deleting_at: DateTime::UNIX_EPOCH };
+    /// None of them: a place before all.
+    pub const BEFORE_ALL: Self = Self { id: ProjectId(Uuid::nil()), deleting_at: DateTime::UNIX_EPOCH };
 }
 
-/// Projects that are being deleted, at most so many, in the order of their deletion from the one after `last` on.
-pub async fn due(conn: &mut Conn, _: &Sweep, last: Deleting, most: i64) -> Result<Vec<Deleting>> {
+/// Projects that are being deleted, at most so many, in the order of their deletion, those that come after `after`.
+pub async fn due(conn: &mut Conn, _: &Sweep, after: Deleting, most: i64) -> Result<Vec<Deleting>> {
     Ok(sql!(conn, c => sqlx::query_as(
         "select id, deleting_at from project where deleting_at is not null and (deleting_at, id) > ($1, $2)
          order by deleting_at, id limit $3")
-        .bind(last.deleting_at).bind(last.id).bind(most).fetch_all(c).await)?)
+        .bind(after.deleting_at).bind(after.id).bind(most).fetch_all(c).await)?)
 }
 
 /// Deletes rows of a project that is being deleted, at most so many; answers with how many. None means that only the last are

@@ -63,7 +63,7 @@ pub(super) const OWNERS: usize = 100;
 /// A page of the same list for each of several owners, by id, a hundred of them in one statement. Each page is read through an
 /// index from its own place, so the cost is that of the rows shown.
 ///
-/// The block adds ` from … where …` of one owner, where the row's id is `id`: which rows, out of an index alone. Then `$shown`,
+/// The block adds ` from … where …` of one owner, where the row's id is `id`: which rows, through an index. Then `$shown`,
 /// which ends in front of ` in`, says what is read of them. A macro because each engine has a builder of its own.
 macro_rules! pages {
     ($row:ty, $conn:ident, $owners:ident, $shown:expr, $request:expr, $direction:expr, |$query:ident, $owner:ident| $rows:block) => {{

@@ -59,18 +59,17 @@ pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId])
 
 /// Of these sessions the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[SessionId]) -> Result<Vec<WorkspaceSession>> {
-    let rows = sql!(conn, c => {
+    let mut rows: Vec<WorkspaceSession> = sql!(conn, c => {
         let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where user_id = "));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
     })?;
-    Ok(seen_now(rows))
-}
-
-fn seen_now(rows: Vec<WorkspaceSession>) -> Vec<WorkspaceSession> {
     let now = clock::now();
-    rows.into_iter().map(|session| session.seen_at(now)).collect()
+    for session in &mut rows {
+        session.see_at(now);
+    }
+    Ok(rows)
 }
 
 /// Which sessions a list holds.
@@ -107,7 +106,7 @@ pub async fn pages(
         push_rows!(query, viewer, filter, now);
     });
     for session in pages.iter_mut().flat_map(|page| &mut page.items) {
-        *session = session.clone().seen_at(now);
+        session.see_at(now);
     }
     Ok(pages)
 }

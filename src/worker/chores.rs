@@ -1,6 +1,9 @@
 //! What the worker does besides executing: each a loop until the worker stops.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -16,7 +19,7 @@ use crate::{
     error::Result,
     hint::{Listener, Topic},
     model::{
-        id::RunId,
+        id::{ProjectId, RunId},
         scope::{RunLease, Sweep},
     },
     store::{
@@ -219,11 +222,18 @@ pub(super) async fn reap(shop: Shop) {
 /// Sweeps up after deleted projects.
 pub(super) async fn delete(shop: Shop) {
     let mut bell = shop.app.hints.listen(Topic::Deletions);
+    let every = REAP.min(shop.setup.crew.lease);
+    // A bell rings for a new one; those of which only the last row is left are looked at now and then.
+    let (mut waiting, mut looked) = (HashSet::new(), Instant::now());
     loop {
-        if let Err(error) = delete_all(&shop).await {
+        if looked.elapsed() >= every {
+            waiting.clear();
+            looked = Instant::now();
+        }
+        if let Err(error) = delete_all(&shop, &mut waiting).await {
             tracing::warn!(?error, "deleted projects cannot be looked for just now");
         }
-        if pause(&shop, Some(&mut bell), REAP.min(shop.setup.crew.lease)).await {
+        if pause(&shop, Some(&mut bell), every).await {
             return;
         }
     }
@@ -254,16 +264,25 @@ pub(super) async fn sweep_files(shop: Shop) {
     }
 }
 
-async fn delete_all(shop: &Shop) -> Result<()> {
-    let mut last = Deleting::NONE;
+async fn delete_all(shop: &Shop, waiting: &mut HashSet<ProjectId>) -> Result<()> {
+    let mut after = Deleting::BEFORE_ALL;
     loop {
-        let due = deletion::due(&shop.app, Sweep::new(), last).await?;
-        let Some(&next) = due.last() else { return Ok(()) };
-        last = next;
+        let due = deletion::due(&shop.app, Sweep::new(), after).await?;
+        let Some(&last) = due.last() else { return Ok(()) };
+        after = last;
         for project in due {
-            if let Err(error) = delete_one(shop, project).await {
+            if waiting.contains(&project.id) {
+                continue;
+            }
+            match delete_one(shop, project).await {
+                Ok(Left::Wait) => {
+                    waiting.insert(project.id);
+                }
+                Ok(_) => {}
                 // One that cannot be swept does not hold the others up.
-                tracing::warn!(project = %project.id, ?error, "a deleted project cannot be swept up after just now");
+                Err(error) => {
+                    tracing::warn!(project = %project.id, ?error, "a deleted project cannot be swept up after just now");
+                }
             }
         }
         if shop.stop.is_cancelled() {
@@ -272,10 +291,14 @@ async fn delete_all(shop: &Shop) -> Result<()> {
     }
 }
 
-async fn delete_one(shop: &Shop, project: Deleting) -> Result<()> {
+async fn delete_one(shop: &Shop, project: Deleting) -> Result<Left> {
     let quiet = shop.setup.crew.lease * QUIET_LEASES;
-    while !shop.stop.is_cancelled() && deletion::step(&shop.app, Sweep::new(), project, quiet).await? == Left::More {}
-    Ok(())
+    loop {
+        let left = deletion::step(&shop.app, Sweep::new(), project, quiet).await?;
+        if left != Left::More || shop.stop.is_cancelled() {
+            return Ok(left);
+        }
+    }
 }
 
 /// Waits for a ring or for the slow look; says whether the worker stops.

@@ -1,12 +1,9 @@
 //! The program is killed in the middle of sweeping.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
-
-use serde_json::json;
 
 use tokio::time::{sleep, timeout};
 use workroom::{
@@ -25,12 +22,11 @@ use workroom::{
     worker::Crew,
 };
 
-use super::{delete, deleted};
+use super::deleted;
 use crate::{
-    support::steps::Fuse,
     worker::process::{Process, user},
     world::{
-        PATIENCE, User, World,
+        PATIENCE, World,
         crew::echo,
         settings_in,
         tables::{Beside, Tables, counts},
@@ -40,13 +36,6 @@ use crate::{
 /// Enough to be swept for a while.
 const EVENTS: i64 = 30_000;
 const OBJECTS: usize = 1_500;
-/// One step of so many is tried: all of them take a minute.
-const STRIDE: usize = 3;
-/// Tables whose rows are not swept with the project: the tombstone, the users and what they are told.
-const STAYING: [&str; 4] = ["project", "token", "user", "activity"];
-
-const DELETE: &str =
-    "mutation($id: ID!) { deleteProject(input: { projectId: $id }) { deletedProjectId userErrors { message } } }";
 
 /// Gives a project a long timeline and many objects.
 async fn fill(data: &Path, project: &str, run: &str) {
@@ -73,7 +62,7 @@ async fn fill(data: &Path, project: &str, run: &str) {
 /// Whether a project is being deleted.
 async fn left(store: &Store) -> bool {
     let mut conn = store.read().await.expect("a connection");
-    !deletion::due(&mut conn, &Sweep::new(), Deleting::NONE, 10).await.expect("a look").is_empty()
+    !deletion::due(&mut conn, &Sweep::new(), Deleting::BEFORE_ALL, 10).await.expect("a look").is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +106,7 @@ async fn a_sweep_that_is_killed_again_and_again_goes_on_and_leaves_nothing() {
 }
 
 /// The sweep ends, and leaves what there was before.
-async fn nothing_is_left(world: &World, before: &Tables, objects: &[PathBuf]) {
+pub(super) async fn nothing_is_left(world: &World, before: &Tables, objects: &[PathBuf]) {
     let swept = async {
         while left(&world.house().app().store).await {
             sleep(Duration::from_millis(50)).await;
@@ -130,70 +119,4 @@ async fn nothing_is_left(world: &World, before: &Tables, objects: &[PathBuf]) {
     expected.insert("token", before["token"].len() + 1);
     assert_eq!(counts(&after), expected);
     assert_eq!(world.objects(), objects);
-}
-
-/// The tables that have more rows than before, but for those whose rows stay a while.
-fn more_than(before: &Tables, now: &Tables) -> Vec<String> {
-    let more = |table: &&String| !STAYING.contains(&table.as_str()) && now[*table].len() > before[*table].len();
-    now.keys().filter(more).cloned().collect()
-}
-
-/// Each time another project is deleted, and the sweep of those before goes on beside it.
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_in_front_of_any_step_a_deletion_goes_on_and_leaves_nothing() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let data = folder.path().join("data");
-    let crew = Crew { models: vec![echo()], lease: Duration::from_millis(500), ..Crew::default() };
-    let none = tempfile::tempdir().expect("a temporary folder");
-    let world = World::of(settings_in(&data), crew.clone(), none).await;
-    let other = world.user("amy").await.project("Staying").await;
-    let (before, objects) = (world.tables().await, world.objects());
-    world.stop().await;
-
-    let fuse = Fuse::new().await;
-    let (mut amy, mut undone): (Option<User>, Option<String>) = (None, None);
-    let mut died = BTreeMap::<String, usize>::new();
-    for fatal in (1..).step_by(STRIDE) {
-        let mut process = Process::serve_tied(&data, &fuse).await;
-        let amy = match &amy {
-            Some(amy) => amy.at_base(&process.base),
-            None => amy.insert(user(&data, &process.base).await).clone(),
-        };
-        // What was not answered may not have been done.
-        if let Some(project) = undone.take() {
-            delete(&amy, &project).await;
-        }
-        let project = amy.project("Going").await;
-        amy.upload_one(&project, "goes.md", b"# Goes\n\nInvoices are due within thirty days.\n").await;
-        amy.finished_run(&project, "When are invoices due?").await;
-        let mut beside = Beside::open(&settings_in(&data).database_url).await;
-        fuse.light(fatal);
-        let answered = amy.try_answer(DELETE, json!({ "id": project })).await;
-        // Its own row stays for a while; by then nothing else does.
-        let folder = data.join("files/projects").join(&project);
-        let mut more = more_than(&before, &beside.tables().await);
-        let going = async {
-            while answered.is_some() && process.lives() && (folder.exists() || !more.is_empty()) {
-                sleep(Duration::from_millis(5)).await;
-                more = more_than(&before, &beside.tables().await);
-            }
-        };
-        let gone = timeout(PATIENCE, going).await.is_ok();
-        assert!(gone, "step {fatal}: neither goes {more:?} nor {}", folder.display());
-        beside.close().await;
-        process.kill().await;
-        undone = answered.is_none().then_some(project);
-        match fuse.renew() {
-            Some(call) => *died.entry(call).or_default() += 1,
-            None => break,
-        }
-    }
-    println!("died in front of {died:?}");
-    assert!(died.len() > 2 && died.values().sum::<usize>() > 20, "a deletion has many steps: {died:?}");
-    let world = World::of(settings_in(&data), crew, folder).await;
-    nothing_is_left(&world, &before, &objects).await;
-    let query = "query($id: ID!) { project(id: $id) { name } }";
-    assert_eq!(amy.expect("a user").at(&world).ask(query, json!({ "id": other })).await["project"]["name"], "Staying");
-    world.stop().await;
 }

@@ -70,7 +70,7 @@ on_engines! {
 /// Waits until no project is left that is being deleted.
 async fn swept(world: &World) {
     let swept = async {
-        let due = || deletion::due(world.house().app(), Sweep::new(), Deleting::NONE);
+        let due = || deletion::due(world.house().app(), Sweep::new(), Deleting::BEFORE_ALL);
         while !due().await.expect("a look").is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -65,10 +65,10 @@ on_both! {
         fill(&store, &desk).await;
         fill(&store, &other).await;
         assert_eq!(rows(&store, &desk, 5).await, 0, "a project that is not being deleted keeps its rows");
-        assert!(deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::NONE, 10).await.expect("a look").is_empty());
+        assert!(deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::BEFORE_ALL, 10).await.expect("a look").is_empty());
         assert!(mark(&store, &desk).await);
         assert!(!mark(&store, &desk).await, "once");
-        let due = deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::NONE, 10).await.expect("a look");
+        let due = deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::BEFORE_ALL, 10).await.expect("a look");
         assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [desk.project.id]);
         let none = deletion::due(&mut reading(&store).await, &Sweep::new(), due[0], 10).await.expect("a look");
         assert!(none.is_empty(), "none comes after the last one");
@@ -89,7 +89,7 @@ on_both! {
             rounds += 1;
         }
         assert!(rounds > 1, "what watchers are told of goes a few at a time, too");
-        assert!(deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::NONE, 10).await.expect("a look").is_empty());
+        assert!(deletion::due(&mut reading(&store).await, &Sweep::new(), Deleting::BEFORE_ALL, 10).await.expect("a look").is_empty());
         let left = change(&store, "update project set name = name where id = $1", vec![id.0]).await.expect("an answer");
         assert_eq!(left, 0);
         let spared = other.project.id;

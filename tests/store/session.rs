@@ -3,7 +3,7 @@
 use workroom::{
     clock,
     model::{
-        id::{SessionId, UserId},
+        id::{ProjectId, SessionId, UserId},
         project::OrderDirection,
         run::{RunFilter, RunOrder, RunOrderField},
         scope::{ProjectScope, Sweep},
@@ -210,6 +210,42 @@ on_both! {
                 assert_eq!(count, [rows.len() as u64]);
             }
         }
+    }
+
+    async fn each_list_gets_its_own_sessions_whichever_else_is_asked_for(store: Store) {
+        let (desk, stranger) = (Desk::of(&store, "ada").await, Desk::of(&store, "bob").await);
+        let other = Desk::another(&store, &desk.viewer).await;
+        let viewer = desk.viewer;
+        let ended = open(&store, desk.scope).await;
+        unit!(store, [] tx => session::end(tx, viewer.user_id(), ended, SessionEndReason::RevokedByUser, clock::now()).await)
+            .expect("an answer");
+        let (here, there) = (open(&store, desk.scope).await, open(&store, other.scope).await);
+        open(&store, stranger.scope).await;
+        let of = |project_id: Option<ProjectId>, active_only| SessionFilter { project_id, active_only };
+        let lists = [
+            of(Some(desk.project.id), false),
+            of(Some(stranger.project.id), false),
+            of(Some(desk.project.id), true),
+            of(None, false),
+            of(Some(other.project.id), false),
+            of(Some(ProjectId::new()), false),
+            of(Some(desk.project.id), false),
+        ];
+        let expected =
+            [vec![here, ended], vec![], vec![here], vec![here, there, ended], vec![there], vec![], vec![here, ended]];
+        let mut conn = reading(&store).await;
+        let pages = session::pages(&mut conn, &viewer, &lists, &first(10)).await.expect("pages");
+        let pages: Vec<Vec<_>> =
+            pages.into_iter().map(|page| page.items.into_iter().map(|session| session.id).collect()).collect();
+        assert_eq!(pages, expected);
+        let counts = session::counts(&mut conn, &viewer, &lists).await.expect("counts");
+        assert_eq!(counts, expected.map(|sessions| sessions.len() as u64));
+        assert!(session::pages(&mut conn, &viewer, &[], &first(10)).await.expect("pages").is_empty());
+        // More than are read in one statement.
+        let mut many = vec![of(Some(ProjectId::new()), false); 250];
+        many.push(of(Some(other.project.id), false));
+        let mut counts = session::counts(&mut conn, &viewer, &many).await.expect("counts");
+        assert_eq!((counts.len(), counts.pop(), counts.iter().sum::<u64>()), (251, Some(1), 0));
     }
 }
 

@@ -3,7 +3,7 @@
 pub mod postgres;
 pub mod program;
 pub mod proxy;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub mod steps;
 
 use std::{future::Future, time::Duration};

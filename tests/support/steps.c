@@ -1,7 +1,9 @@
 /* Kills the program in front of one of the calls by which it changes files or answers a client.
  *
  * Loaded before the program's own libraries. Counts those calls over all threads from the moment that the file $STEPS_FUSE is
- * there, and kills the program in front of the one whose number stands in that file. Its name is left in $STEPS_FUSE.at. */
+ * there, and kills the program in front of the one whose number stands in that file. Its name is left in $STEPS_FUSE.at.
+ *
+ * Only calls that go through the C library are seen. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -97,4 +99,6 @@ ALWAYS(int, linkat, (int a, const char *from, int b, const char *to, int flags),
 ALWAYS(int, unlink, (const char *path), (path))
 ALWAYS(int, unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
 ALWAYS(int, rmdir, (const char *path), (path))
+ALWAYS(int, mkdirat, (int folder, const char *path, mode_t mode), (folder, path, mode))
+ALWAYS(int, renameat2, (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))
 ALWAYS(int, mkdir, (const char *path, mode_t mode), (path, mode))

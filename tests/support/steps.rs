@@ -16,19 +16,20 @@ pub struct Fuse {
 impl Fuse {
     /// One that does not burn yet.
     pub async fn new() -> Self {
-        static LIBRARY: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
-        let (_, library) = LIBRARY
-            .get_or_init(|| async {
-                let folder = tempfile::tempdir().expect("a folder");
-                let library = folder.path().join("steps.so");
-                let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/steps.c");
-                let mut cc = Command::new("cc");
-                cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&library);
-                let (compiled, said) = to_the_end(cc.arg(source).arg("-ldl")).await;
-                assert!(compiled, "{said}");
-                (folder, library)
-            })
-            .await;
+        static LIBRARY: OnceCell<PathBuf> = OnceCell::const_new();
+        let library = LIBRARY.get_or_init(|| async {
+            let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps.so");
+            // Beside its place first: another suite may be using the one that is there.
+            let fresh = library.with_extension(std::process::id().to_string());
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/steps.c");
+            let mut cc = Command::new("cc");
+            cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o"]).arg(&fresh).arg(source).arg("-ldl");
+            let (well, said) = to_the_end(&mut cc).await;
+            assert!(well, "cc does not compile it: {said}");
+            std::fs::rename(fresh, &library).expect("a library in its place");
+            library
+        });
+        let library = library.await;
         Self { folder: tempfile::tempdir().expect("a folder"), library }
     }
 

@@ -16,7 +16,7 @@ use workroom::{
     cli::house::open_store,
 };
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 use crate::support::steps::Fuse;
 use crate::world::{PATIENCE, User, settings_in};
 
@@ -43,7 +43,7 @@ impl Process {
     }
 
     /// The same with a fuse tied to it.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     pub async fn serve_tied(data: &Path, fuse: &Fuse) -> Self {
         let mut command = Command::new(PROGRAM);
         command.current_dir(data).args(["serve", "--log", "warn"]);
@@ -56,13 +56,17 @@ impl Process {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
         command.args(["--listen", &address.to_string(), "--data"]).arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        let process = Self { child: command.spawn().expect("the program starts"), base: format!("http://{address}") };
+        let child = command.spawn().expect("the program starts");
+        let mut process = Self { child, base: format!("http://{address}") };
+        let url = format!("{}/readyz", process.base);
         let ready = async {
-            while !reqwest::get(format!("{}/readyz", process.base)).await.is_ok_and(|answer| answer.status() == 200) {
+            while !reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200) {
+                assert!(process.lives(), "the program ended at its start");
                 sleep(Duration::from_millis(20)).await;
             }
         };
         timeout(PATIENCE, ready).await.expect("the program is ready in time");
+        assert!(process.lives(), "another program has taken {address} in the meantime");
         process
     }
 

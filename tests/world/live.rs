@@ -82,14 +82,14 @@ impl User {
         let mut socket = self.socket().await;
         socket.subscribe("1", FOLLOW, json!({ "run": run, "after": after })).await;
         let mut events = Vec::new();
-        while let Some(message) = socket.next().await {
+        loop {
+            let message = socket.next().await.expect("the stream ends with `complete`");
             match message["type"].as_str() {
                 Some("next") => events.extend(events_of(&message["payload"])),
-                Some("complete") => break,
+                Some("complete") => return events,
                 _ => panic!("{message:#}"),
             }
         }
-        events
     }
 
     /// A WebSocket that has been let in.
