@@ -198,6 +198,27 @@ async fn questions(http: &Client, base: &str, server: &Server, project: &str) {
     time("page of projects with their runs", (http, base, server), projects, json!({})).await;
     let usage = "{ viewer { usage { total { runCount } models { key } projects { project { name } } storageBytes } } }";
     time("usage, all of it", (http, base, server), usage, json!({})).await;
+    for format in ["CSV", "JSONL"] {
+        export(format, (http, base, server), project).await;
+    }
+}
+
+/// Loads all runs as a file, without keeping it.
+async fn export(format: &str, (http, base, server): (&Client, &str, &Server), project: &str) {
+    let query = "query($project: ID!, $format: ExportFormat!) { project(id: $project) { history { exportUrl(format: $format) } } }";
+    let asked = ask(http, base, query, json!({ "project": project, "format": format })).await;
+    let url = asked["project"]["history"]["exportUrl"].as_str().expect("an address").to_owned();
+    let (held, before, begun) = (memory(server), worked(server), Instant::now());
+    let mut response = http.get(url).send().await.expect("an answer");
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.expect("the whole file") {
+        bytes += chunk.len();
+    }
+    let (took, worked) = (begun.elapsed(), worked(server) - before);
+    println!(
+        "export, {format}: {bytes} bytes in {took:.1?}, work {worked} ms, {held} before and {} after",
+        memory(server)
+    );
 }
 
 async fn time(what: &str, (http, base, server): (&Client, &str, &Server), query: &str, variables: Value) {

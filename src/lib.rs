@@ -53,7 +53,8 @@
 //!
 //! *Upload and download.* The transport streams a part into [`files::stage`], where it waits as a temporary file.
 //! [`app::file::bring::upload`] stores the bytes under their final key and then writes the row that shows them. An address to load them
-//! again is signed, names one content, and ends with its time or with the token that asked for it.
+//! again is signed, names one content, and ends with its time or with the token that asked for it. An address of a history names a
+//! project, a filter and a format instead; [`app::history::export`] reads a few runs when the reader has taken those before.
 //!
 //! # What is not yours does not exist
 //!

@@ -93,7 +93,7 @@ fn the_map_allows_nothing_that_nobody_uses() {
 const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (
         &["Viewer::authenticated("],
-        &["src/app/access.rs", "src/app/file.rs", "src/app/work.rs"],
+        &["src/app/access.rs", "src/app/work.rs"],
         "who asks is proved by a token, by a signed address, or by the lease of a run, whose owner the desk acts for",
     ),
     (&["ProjectScope::owned("], &["src/app/mod.rs"], "one function opens projects"),

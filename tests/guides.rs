@@ -204,6 +204,10 @@ async fn curl() {
     assert!(text.contains("`contract.md"), "{text}");
     let downloaded = guide.folder().join(brief["name"].as_str().expect("a name"));
     assert_eq!(fs::read_to_string(downloaded).expect("the download"), text);
+    let mut saved = fs::read_dir(guide.folder()).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let table = saved.find(|path| path.extension().is_some_and(|ending| ending == "csv")).expect("a table");
+    let table = fs::read_to_string(table).expect("the export");
+    assert!(table.starts_with("id,number,") && table.contains(",COMPLETED,"), "{table}");
     world.stop().await;
 }
 

@@ -1,5 +1,7 @@
 //! History: the runs that have ended, what they add up to, and what one does with them.
 
+mod export;
+
 use serde_json::{Value, json};
 
 use crate::world::{

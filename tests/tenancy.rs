@@ -5,6 +5,7 @@
 //! change. An argument without a case fails the test, and so does a case without an argument.
 
 mod cases;
+mod exports;
 mod ground;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -14,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use workroom::{
-    files::signature::Grant,
+    files::signature::{Grant, Opens},
     model::id::{TokenId, VersionId},
 };
 
@@ -282,8 +283,7 @@ async fn a_download_address_opens_for_nobody_else_and_nothing_else() {
     let grant = |token: &workroom::model::user::Token, ends: DateTime<Utc>| Grant {
         user_id: token.user_id,
         token_id: Some(token.id),
-        version_id: version(&hers).parse().expect("a version"),
-        name: "brief.md".into(),
+        opens: Opens::Content { version_id: version(&hers).parse().expect("a version"), name: "brief.md".into() },
         expires_at: ends,
     };
     let later = workroom::clock::now() + Duration::from_mins(1);

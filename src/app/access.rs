@@ -1,4 +1,4 @@
-//! Who is asking: tokens, and the one local user of development mode.
+//! Who is asking: tokens, the addresses that were signed by way of them, and the one local user of development mode.
 //!
 //! A token is 32 random bytes, shown once; only its SHA-256 is kept. That is enough for a secret nobody chose, and it lets a
 //! look-up go by the hash.
@@ -13,13 +13,14 @@ use super::App;
 use crate::{
     clock,
     error::{Error, Kind, Result},
+    files::signature::Grant,
     model::{
         id::TokenId,
         scope::Viewer,
         text,
         user::{Token, UserRole},
     },
-    store::{Store, token, user},
+    store::{Conn, Store, token, user},
 };
 
 /// What tokens start with, so that a person or a scanner for leaked secrets knows one.
@@ -42,6 +43,17 @@ pub async fn authenticate(app: &App, presented: &str) -> Result<Viewer> {
         return Err(Error::new(Kind::Unauthenticated, "This token has expired."));
     }
     Ok(Viewer::authenticated(found.user_id, found.role, Some(found.id)))
+}
+
+/// Who holds a signed address that was found to be good: it ends with the token that asked for it.
+pub(super) async fn holder(conn: &mut Conn, grant: &Grant) -> Result<Viewer> {
+    if let Some(token) = grant.token_id {
+        let ended = token::ended_among(conn, &[token], clock::now()).await?;
+        if !ended.is_empty() {
+            return Err(Error::new(Kind::Expired, "The token that asked for this address has ended."));
+        }
+    }
+    Ok(Viewer::authenticated(grant.user_id, UserRole::User, grant.token_id))
 }
 
 /// The local user of development mode, made at the first call.

@@ -3,11 +3,14 @@
 pub mod arrange;
 pub mod bring;
 
-use super::{App, open};
+use super::{App, access, open};
 use crate::{
     clock,
-    error::{Error, Kind, Result},
-    files::{Location, signature::Grant},
+    error::{Error, Result},
+    files::{
+        Location,
+        signature::{Grant, Opens},
+    },
     model::{
         file::{self, File, FileArea, FileVersion},
         id::{ProjectId, VersionId},
@@ -46,8 +49,7 @@ pub fn download_url(app: &App, viewer: &Viewer, version: VersionId, name: &str, 
     let grant = Grant {
         user_id: viewer.user_id(),
         token_id: viewer.token_id(),
-        version_id: version,
-        name: name.to_owned(),
+        opens: Opens::Content { version_id: version, name: name.to_owned() },
         expires_at: clock::now() + std::time::Duration::from_secs(seconds),
     };
     Ok(format!("{}{}", app.rules.public_url, app.signer.address(&grant)))
@@ -67,18 +69,12 @@ pub struct Download {
 /// Opens a download address. What was not made here, or not for this, does not exist; a token that has ended takes its
 /// addresses with it.
 pub async fn open_download(app: &App, grant: &Grant, signature: &str) -> Result<Download> {
-    let now = clock::now();
-    app.signer.check(grant, signature, now)?;
-    let absent = || Error::not_found("file");
+    app.signer.check(grant, signature, clock::now())?;
+    let absent = || Error::not_found(grant.opens.noun());
+    let Opens::Content { version_id, .. } = grant.opens else { return Err(absent()) };
     let mut conn = app.store.read().await?;
-    if let Some(token) = grant.token_id {
-        let ended = store::token::ended_among(&mut conn, &[token], now).await?;
-        if !ended.is_empty() {
-            return Err(Error::new(Kind::Expired, "The token that asked for this address has ended."));
-        }
-    }
-    let viewer = Viewer::authenticated(grant.user_id, crate::model::user::UserRole::User, grant.token_id);
-    let found = store::file::version(&mut conn, &viewer, grant.version_id).await?.ok_or_else(absent)?;
+    let viewer = access::holder(&mut conn, grant).await?;
+    let found = store::file::version(&mut conn, &viewer, version_id).await?.ok_or_else(absent)?;
     let (project_id, area, version) = found;
     Ok(Download { project_id, area, version })
 }

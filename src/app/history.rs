@@ -1,4 +1,6 @@
-//! History: what a user's ended runs add up to.
+//! History: what a user's ended runs add up to, and how they are taken away.
+
+pub mod export;
 
 use chrono::TimeDelta;
 

@@ -1,4 +1,4 @@
-//! The past of a project and of a user: the runs that have ended, and what they add up to.
+//! The past of a project and of a user: the runs that have ended, what they add up to, and the way to a file of them.
 
 use async_graphql::{ComplexObject, Context, Object, Result};
 
@@ -12,6 +12,7 @@ use crate::{
     app,
     error::Error,
     model::{
+        export::ExportFormat,
         history::{Audit, AuditDimension, AuditGroup, DurationStats, MAX_DAYS, Past},
         id::ProjectId,
         page::PageArgs,
@@ -92,6 +93,21 @@ impl RunHistory {
         time_zone: String,
     ) -> Result<Rows<AuditGroup>> {
         Ok(Rows(app::history::audit_by(ctx.app()?, &ctx.viewer()?, &self.past(), dimension, &time_zone).await?))
+    }
+
+    /// An address at which a browser can load all of these runs as a file, newest first, without a token. It opens for five
+    /// minutes, and ends with the token that asked for it. A file that breaks off, because the project was deleted or the token
+    /// revoked meanwhile, ends with a broken connection; one that ends well has all the runs.
+    /// The columns are `id`, `number`, `sessionId`, `status`, `prompt`, `agent`, `model`, `createdAt`, `startedAt`,
+    /// `completedAt`, `durationMs`, `inputTokens`, `cachedInputTokens`, `outputTokens`, `reasoningTokens`, `totalTokens`,
+    /// `failureCode`, `failureMessage`, `cancelledBy`, `rerunOf` and `artifactCount`: what a run says under these names. More may
+    /// come, after these.
+    async fn export_url(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How the file is written.")] format: ExportFormat,
+    ) -> Result<String> {
+        Ok(app::history::export::export_url(ctx.app()?, &ctx.viewer()?, self.project, &self.filter, format)?)
     }
 }
 

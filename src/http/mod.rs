@@ -1,7 +1,9 @@
-//! The front door: routes, who is asking, GraphQL and its page, downloads, health.
+//! The front door: routes, who is asking, GraphQL and its page, downloads and exports, health.
 
+mod address;
 mod condition;
 mod download;
+mod export;
 mod gate;
 pub mod graphiql;
 pub mod graphql;

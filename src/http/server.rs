@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     download::download,
+    export::export,
     gate::ProductGate,
     graphiql,
     graphql::{
@@ -92,6 +93,8 @@ impl Server {
                 .configure(graphiql::configure)
                 .route("/files/{version}/{name}", web::get().to(download))
                 .route("/files/{version}/{name}", web::head().to(download))
+                .route("/exports/{project}/{name}", web::get().to(export))
+                .route("/exports/{project}/{name}", web::head().to(export))
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
         };

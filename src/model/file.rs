@@ -234,7 +234,7 @@ pub fn numbered(path: &str, number: usize) -> String {
 
 /// Breaks a line, or turns the reading direction of what follows, so that a name looks like another. The marks that words of
 /// right-to-left scripts need are not among them.
-fn is_deceptive(letter: char) -> bool {
+pub(super) fn is_deceptive(letter: char) -> bool {
     matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -7,6 +7,7 @@ pub mod activity;
 pub mod admin;
 pub mod artifact;
 pub mod event;
+pub mod export;
 pub mod file;
 pub mod history;
 pub mod id;

@@ -77,8 +77,9 @@ impl Run {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, sqlx::Type, Serialize, Deserialize)]
 #[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunStatus {
     /// Ended: it was stopped before it was done.
     Cancelled,
@@ -223,7 +224,9 @@ pub enum IfBusy {
 }
 
 /// Which runs. All conditions must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, InputObject)]
+// A server that reads a filter in an address and does not know one of its conditions must not show more than was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, InputObject)]
+#[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// Stands at one of these.
     pub status: Option<Vec<RunStatus>>,

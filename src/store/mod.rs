@@ -19,6 +19,7 @@ pub mod deletion;
 pub mod dialect;
 pub mod directory;
 pub mod event;
+pub mod export;
 pub mod file;
 mod gather;
 pub mod history;

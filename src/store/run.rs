@@ -22,9 +22,16 @@ use crate::{
 // `json()` is there on both engines: SQLite reads the text, PostgreSQL tells the driver that the text is JSON.
 macro_rules! columns {
     () => {
-        "id, number, project_id, user_id, session_id, prompt, answer, agent, model, status, json(failure) as failure, cancel_requested_at, \
-        cancel_requested_by, created_at, started_at, completed_at, rerun_of, last_sequence, input_tokens, \
-        cached_input_tokens, output_tokens, reasoning_tokens"
+        $crate::store::run::columns!("answer")
+    };
+    ($answer:literal) => {
+        concat!(
+            "id, number, project_id, user_id, session_id, prompt, ",
+            $answer,
+            ", agent, model, status, json(failure) as failure, cancel_requested_at, cancel_requested_by, created_at, \
+            started_at, completed_at, rerun_of, last_sequence, input_tokens, cached_input_tokens, output_tokens, \
+            reasoning_tokens"
+        )
     };
 }
 pub(super) use columns;
@@ -87,7 +94,7 @@ pub enum RunsOf {
 }
 
 impl RunsOf {
-    fn column(self) -> &'static str {
+    pub(super) fn column(self) -> &'static str {
         match self {
             Self::Project(_) => "project_id",
             Self::Session(_) => "session_id",
@@ -95,7 +102,7 @@ impl RunsOf {
         }
     }
 
-    fn id(self) -> uuid::Uuid {
+    pub(super) fn id(self) -> uuid::Uuid {
         match self {
             Self::Project(id) => id.0,
             Self::Session(id) => id.0,
@@ -122,6 +129,7 @@ macro_rules! push_rows {
         history::push_conditions!($query, $filter);
     };
 }
+pub(super) use push_rows;
 
 /// How a list of runs is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -27,10 +27,11 @@ const NEEDED: [&str; 13] = [
     "session_by_user",
 ];
 /// Some of the statements that are to be heard, so that the story is not told of nothing.
-const HEARD: [&str; 10] = [
+const HEARD: [&str; 11] = [
     "from project where",
     "from project_label where",
     "from run where user_id",
+    "octet_length(prompt)",
     "from artifact join",
     "from file join",
     "from session where",
@@ -135,6 +136,16 @@ async fn use_everything(amy: &User) {
     let artifact = id(&amy.ended(&again).await["artifacts"]["nodes"][0]);
     amy.cancel(&again).await;
     amy.follow(&run, None).await.until_the_end().await;
+    // Of a few ids the planner thinks otherwise than of one.
+    for prompt in ["Again.", "And again.", "And again and again."] {
+        amy.finished_run(&project, prompt).await;
+    }
+    for filter in ["", "(filterBy: { status: [FAILED], model: \"m\" })"] {
+        let query = format!("{{ project(id: \"{project}\") {{ history{filter} {{ exportUrl(format: CSV) }} }} }}");
+        let data = amy.ask(&query, json!({})).await;
+        let url = data["project"]["history"]["exportUrl"].as_str().expect("an address");
+        amy.http.get(url).send().await.expect("an answer").text().await.expect("a file");
+    }
     let names = "nodes(ids: $ids) { id ... on Run { inputs { path } models { model } rerunOf { id } session { user { name } } } }";
     let ids = json!({ "ids": [project, file, session, run, artifact, amy.token.user_id] });
     amy.ask(&format!("query($ids: [ID!]!) {{ {names} }}"), ids).await;

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use workroom::{
     model::{
+        export::PastRun,
         file::FileArea,
         history::{Audit, DurationStats, Past, days, zone},
         id::RunId,
@@ -12,6 +13,7 @@ use workroom::{
     },
     store::{
         Location, Store,
+        export::{self, Upcoming},
         history::{self, Common},
         lease::{self, Ending},
         run::{self, RunListing, RunsOf},
@@ -251,6 +253,43 @@ on_both! {
         assert!(history::audit_by_day(&mut conn, &desk.viewer, &all, &[]).await.expect("groups").is_empty());
         let none = past(&desk, RunFilter { model: Some("none".into()), ..RunFilter::default() });
         assert_eq!(history::span(&mut conn, &desk.viewer, &none).await.expect("a read"), None);
+    }
+
+    async fn runs_are_exported_newest_first_each_once_and_measured(store: Store) {
+        let desk = Desk::of(&store, "ada").await;
+        let mut kept = Vec::new();
+        for (number, prompt) in (11..).zip(["one", "zwölf 🧾", "three", "four", "five"]) {
+            let status = if number == 13 { RunStatus::Failed } else { RunStatus::Completed };
+            let answer = Some("An answer that is not exported".to_owned());
+            kept.push(ended(&store, &desk, number, (status, number), Run { answer, ..draft(&desk, prompt) }).await);
+        }
+        let lease = desk.start(&store).await;
+        desk.deliver(&store, &lease, "a.md").await;
+        desk.deliver(&store, &lease, "b.md").await;
+        let filter = RunFilter::default().ended();
+        let mut conn = reading(&store).await;
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().map(|run: &Upcoming| run.id);
+            let next = export::upcoming(&mut conn, &desk.viewer, (desk.project.id, &filter), after, 2).await.expect("a read");
+            if next.is_empty() {
+                break;
+            }
+            assert!(next.len() <= 2);
+            found.extend(next);
+        }
+        kept.reverse();
+        let expected = kept.iter().map(|run| Upcoming { id: run.id, bytes: i64::try_from(run.prompt.len()).expect("short") });
+        assert_eq!(found, expected.collect::<Vec<_>>(), "the running one is not of the past");
+        let ids: Vec<_> = found.iter().map(|run| run.id).rev().collect();
+        let runs = export::runs(&mut conn, &desk.viewer, desk.project.id, &ids).await.expect("a read");
+        let without = |run: &Run| PastRun { run: Run { answer: None, ..run.clone() }, artifact_count: UInt53::default() };
+        assert_eq!(runs, kept.iter().map(without).collect::<Vec<_>>());
+        let running = export::runs(&mut conn, &desk.viewer, desk.project.id, &[lease.run_id()]).await.expect("a read");
+        assert_eq!(running[0].artifact_count, UInt53::from(2_u64));
+        let failed = RunFilter { status: Some(vec![RunStatus::Failed]), ..RunFilter::default() };
+        let failed = export::upcoming(&mut conn, &desk.viewer, (desk.project.id, &failed), None, 10).await.expect("a read");
+        assert_eq!(failed.iter().map(|run| run.id).collect::<Vec<_>>(), [kept[2].id]);
     }
 
     async fn usage_is_over_all_of_ones_own_projects(store: Store) {

@@ -17,7 +17,7 @@ use workroom::{
         Conn, Store,
         artifact::{self, ArtifactsOf},
         directory::{self, Folder},
-        event, file, lease, project,
+        event, export, file, lease, project,
         run::{self, RunListing, RunsOf},
         session::{self, SessionFilter},
         user,
@@ -61,6 +61,9 @@ impl Hidden {
         let pages = run::pages(conn, viewer, &of_runs, &listing).await.expect("pages");
         assert!(pages.iter().all(|page| page.items.is_empty()));
         assert_eq!(run::counts(conn, viewer, &of_runs, &listing.filter).await.expect("counts"), [0, 0, 0]);
+        let next = export::upcoming(conn, viewer, (project, &listing.filter), None, 10).await;
+        assert_eq!(next.expect("a read"), []);
+        assert!(export::runs(conn, viewer, project, &[run]).await.expect("a read").is_empty());
         assert!(run::inputs(conn, viewer, &[run]).await.expect("a read").is_empty());
         assert!(run::models(conn, viewer, &[run]).await.expect("a read").is_empty());
         assert!(event::page(conn, viewer, run, None, &first(10)).await.expect("a page").items.is_empty());
