@@ -6,6 +6,8 @@ mod audit;
 mod bad_input;
 mod command_line;
 mod deletion;
+#[cfg(target_os = "linux")]
+mod faults;
 mod files;
 mod first_run;
 mod graphiql;

@@ -27,7 +27,7 @@ use workroom::{
 
 use super::{delete, deleted};
 use crate::{
-    support::steps::Fuse,
+    support::{long::long, steps::Fuse},
     worker::process::{Process, user},
     world::{
         PATIENCE, User, World,
@@ -40,8 +40,10 @@ use crate::{
 /// Enough to be swept for a while.
 const EVENTS: i64 = 30_000;
 const OBJECTS: usize = 1_500;
-/// One step of so many is tried: all of them take a minute.
-const STRIDE: usize = 3;
+/// One step of so many is tried, but in the long mode: all of them take a minute.
+fn stride() -> usize {
+    if long() { 1 } else { 3 }
+}
 /// Tables whose rows are not swept with the project: the tombstone, the users and what they are told.
 const STAYING: [&str; 4] = ["project", "token", "user", "activity"];
 
@@ -154,7 +156,7 @@ async fn killed_in_front_of_any_step_a_deletion_goes_on_and_leaves_nothing() {
     let fuse = Fuse::new().await;
     let (mut amy, mut undone): (Option<User>, Option<String>) = (None, None);
     let mut died = BTreeMap::<String, usize>::new();
-    for fatal in (1..).step_by(STRIDE) {
+    for fatal in (1..).step_by(stride()) {
         let mut process = Process::serve_tied(&data, &fuse).await;
         let amy = match &amy {
             Some(amy) => amy.at_base(&process.base),

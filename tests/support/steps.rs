@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::{process::Command, sync::OnceCell};
+use tokio::process::Command;
 
-use super::program::to_the_end;
+use super::preload::Library;
 
 /// Kills programs at a step. The steps of a program are counted from the lighting on.
 pub struct Fuse {
@@ -16,20 +16,8 @@ pub struct Fuse {
 impl Fuse {
     /// One that does not burn yet.
     pub async fn new() -> Self {
-        static LIBRARY: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
-        let (_, library) = LIBRARY
-            .get_or_init(|| async {
-                let folder = tempfile::tempdir().expect("a folder");
-                let library = folder.path().join("steps.so");
-                let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/steps.c");
-                let mut cc = Command::new("cc");
-                cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&library);
-                let (compiled, said) = to_the_end(cc.arg(source).arg("-ldl")).await;
-                assert!(compiled, "{said}");
-                (folder, library)
-            })
-            .await;
-        Self { folder: tempfile::tempdir().expect("a folder"), library }
+        static LIBRARY: Library = Library::of("steps.c");
+        Self { folder: tempfile::tempdir().expect("a folder"), library: LIBRARY.path().await }
     }
 
     fn path(&self) -> PathBuf {
