@@ -4,7 +4,7 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 INSTALL := $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: help demo test check fmt schema web compiler database browser node modules guides
+.PHONY: help demo test long check fmt schema web compiler database browser node modules guides
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: compiler ## Start a server, run an agent on real documents, watch it live 
 
 test: compiler database browser modules guides web ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
+
+long: compiler database ## The faults that take minutes: a full disk, two hundred clients for five minutes, a death at every step
+	WORKROOM_LONG=1 cargo test --locked --test suite -- faults:: deletion::killed:: --test-threads 1
 
 check: compiler modules web ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
 	npm run --silent --prefix web check

@@ -4,9 +4,15 @@
 //! source is for the log and never leaves the process. `graphql` turns what a caller can mend into `userErrors` and the
 //! rest into errors with a code; `http` turns the same kinds into status codes.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, io, sync::Arc};
 
 use chrono::{DateTime, Utc};
+
+/// What a caller reads when the disk is full.
+pub const NO_SPACE: &str = "There is no space left where this server keeps its data. Try again when there is some.";
+/// What a caller reads when the disk takes no changes.
+pub const READ_ONLY: &str =
+    "What this server keeps its data on is read-only just now. Try again when it can be written.";
 
 /// The result of anything in the house that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -91,9 +97,15 @@ impl Error {
         Self::new(Kind::Internal, "Something went wrong here. It has been logged.").because(source)
     }
 
-    /// Something that we stand on is away.
+    /// Something that we stand on is away. A caller cannot mend that, but is told what whoever runs the server can.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Unavailable, "A part that this needs is away just now. Try again.").because(source)
+        let source = source.into();
+        let message = match io_kind(source.as_ref()) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => NO_SPACE,
+            Some(io::ErrorKind::ReadOnlyFilesystem) => READ_ONLY,
+            _ => "A part that this needs is away just now. Try again.",
+        };
+        Self::new(Kind::Unavailable, message).because(source)
     }
 
     /// Names the input field that is at fault, outermost first.
@@ -119,6 +131,11 @@ impl Error {
         self.kind
     }
 
+    /// Whether it is for want of space.
+    pub fn lacks_space(&self) -> bool {
+        self.message == NO_SPACE
+    }
+
     /// What the caller may read.
     pub fn message(&self) -> &str {
         &self.message
@@ -138,6 +155,12 @@ impl Error {
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
         self.source.as_deref()
     }
+}
+
+/// What the system said, if that is what is behind an error.
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
 impl fmt::Display for Error {

@@ -6,6 +6,8 @@ mod audit;
 mod bad_input;
 mod command_line;
 mod deletion;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod files;
 mod first_run;
 mod graphiql;

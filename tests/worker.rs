@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::world::runs::{assert_whole, of_kind};
 
 /// A whole timeline in which each call was made once and returned once.
-fn assert_nothing_repeated(events: &[Value]) {
+pub fn assert_nothing_repeated(events: &[Value]) {
     assert_whole(events);
     for kind in ["TOOL_CALLED", "TOOL_RETURNED"] {
         let mut calls: Vec<&str> = of_kind(events, kind).iter().filter_map(|event| event["callId"].as_str()).collect();

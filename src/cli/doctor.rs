@@ -5,10 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use super::house::open_store;
+use super::house::{open_store, writable};
 use crate::{
     config::Settings,
-    error::{Error, Result},
+    error::Result,
     files::Files,
     http::{health::serves_at, server::bind},
 };
@@ -22,19 +22,13 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
             println!("FAIL  {what}: {}", super::told(&error));
         }
     };
-    report("data folder", writable(settings));
+    report("data folder", writable(&settings.data).map(|()| settings.data.display().to_string()));
     report("database", database(settings).await);
     report("files", files(settings).await);
     report("address", address(settings.listen).await);
     let mode = if settings.dev { "development: everybody on this machine is let in" } else { "tokens are needed" };
     report("access", Ok(mode.into()));
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn writable(settings: &Settings) -> Result<String> {
-    std::fs::create_dir_all(&settings.data).map_err(Error::unavailable)?;
-    tempfile::tempfile_in(&settings.data).map_err(Error::unavailable)?;
-    Ok(settings.data.display().to_string())
 }
 
 /// Whether a server could listen there. Beside a server that already does, that is as it should be.

@@ -36,12 +36,33 @@ pub struct House {
 
 /// Opens the database of the settings, up to date.
 pub async fn open_store(settings: &Settings) -> Result<Store> {
-    Store::open(&settings.database_url.parse()?).await
+    let location = settings.database_url.parse()?;
+    if let Location::Sqlite(database) = &location {
+        writable(database.parent().unwrap_or(Path::new("")))?;
+    }
+    Store::open(&location).await
+}
+
+/// Makes a folder if it is not there, and says what to do if it cannot be written.
+pub(super) fn writable(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.map(drop).map_err(|error| {
+        let folder = folder.display();
+        Error::new(
+            Kind::Unavailable,
+            format!(
+                "The folder {folder} cannot be written: {error}. Make it writable for the user that runs this, or name \
+                another by --data."
+            ),
+        )
+    })
 }
 
 impl House {
     /// Starts a server with its worker; clients can connect when this returns.
     pub async fn start(settings: &Settings, crew: Crew) -> Result<Self> {
+        writable(&settings.data)?;
         let lock = lock(&settings.database_url.parse()?)?;
         let listener = bind(settings.listen)?;
         let address = listener.local_addr().map_err(Error::internal)?;

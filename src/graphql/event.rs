@@ -28,7 +28,7 @@ macro_rules! event_types {
             field(name = "id", ty = "ID", desc = "Derived from the run and the sequence."),
             field(name = "run", ty = "Obj<Run>", desc = "Of which run."),
             field(name = "sequence", ty = "UInt53", desc = "1, 2, 3 … without a gap. In decimal it is the event's cursor."),
-            field(name = "at", ty = "DateTime<Utc>", desc = "When it was recorded."),
+            field(name = "at", ty = "DateTime<Utc>", desc = "When it was recorded, by the server's clock, which may be set back: the order is that of `sequence`."),
             field(name = "type", method = "kind", ty = "RunEventType", desc = "Its kind.")
         )]
         pub enum RunEvent {
@@ -82,7 +82,7 @@ macro_rules! event_types {
                     self.event.sequence
                 }
 
-                /// When it was recorded.
+                /// When it was recorded, by the server's clock, which may be set back: the order is that of `sequence`.
                 async fn at(&self) -> DateTime<Utc> {
                     self.event.at
                 }

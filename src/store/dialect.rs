@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Conn;
-use crate::error::Kind;
+use crate::error::{Kind, NO_SPACE, READ_ONLY};
 
 /// The last second of the year 9999: up to then times sort as text, which is how SQLite keeps them.
 pub(super) const END_OF_9999: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
@@ -45,9 +45,11 @@ pub fn kind_of(code: &str) -> Kind {
         return match code {
             // serialization_failure, deadlock_detected, lock_not_available
             "40001" | "40P01" | "55P03" => Kind::Busy,
-            // connection exceptions; insufficient resources; the operator stops or starts the server
             // character_not_in_repertoire: a NUL in text
             "22021" => Kind::Invalid,
+            // read_only_sql_transaction: the server has become a standby
+            "25006" => Kind::Unavailable,
+            // connection exceptions; insufficient resources; the operator stops or starts the server
             _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => Kind::Unavailable,
             _ => Kind::Internal,
         };
@@ -58,6 +60,19 @@ pub fn kind_of(code: &str) -> Kind {
         // SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN
         Ok(7 | 8 | 10 | 13 | 14) => Kind::Unavailable,
         _ => Kind::Internal,
+    }
+}
+
+/// What a caller can be told about a failure of the engine's disk, by the same codes.
+pub(super) fn trouble(code: &str) -> Option<&'static str> {
+    match code {
+        // disk_full; SQLITE_FULL
+        "53100" | "13" => Some(NO_SPACE),
+        // read_only_sql_transaction
+        "25006" => Some(READ_ONLY),
+        // SQLITE_READONLY, of whatever kind
+        _ if code.len() != 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 8) => Some(READ_ONLY),
+        _ => None,
     }
 }
 
@@ -74,5 +89,8 @@ mod tests {
         assert_eq!(kind_of("1555"), Kind::Internal);
         assert_eq!(kind_of("23505"), Kind::Internal);
         assert_eq!(kind_of("22021"), Kind::Invalid);
+        assert_eq!(["13", "53100"].map(trouble), [Some(NO_SPACE); 2]);
+        assert_eq!(["8", "264", "25006"].map(trouble), [Some(READ_ONLY); 3]);
+        assert_eq!(["10", "57P01", "53300"].map(trouble), [None; 3]);
     }
 }

@@ -171,12 +171,14 @@ pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &Token
 }
 
 /// Ends a run for the lease's holder and moves its sequence on by one; answers as [`advance`] does.
+/// An end never reads as earlier than the start, even if the clock was set back in between.
 /// A NUL in the answer becomes the replacement character: PostgreSQL keeps no NUL in text, and a run must be able to end.
 pub async fn end(tx: &mut Tx, lease: &RunLease, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
     let answer = ending.answer.as_ref().map(|answer| answer.replace('\0', "\u{fffd}"));
     let last = sql!(tx, c => sqlx::query_scalar(
-        "update run set status = $3, answer = $4, failure = $5, completed_at = $6, last_sequence = last_sequence + 1,
+        "update run set status = $3, answer = $4, failure = $5, last_sequence = last_sequence + 1,
+        completed_at = case when started_at > $6 then started_at else $6 end,
         lease_holder = null
         where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
         returning last_sequence")
@@ -208,7 +210,8 @@ async fn recorded(tx: &mut Tx, run: RunId, last: Option<i64>) -> Result<Option<i
 pub async fn end_running(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
     let failure = failure_json(ending)?;
     Ok(sql!(tx, c => sqlx::query_scalar(
-        "update run set status = $3, failure = $4, completed_at = $5, last_sequence = last_sequence + 1,
+        "update run set status = $3, failure = $4, last_sequence = last_sequence + 1,
+        completed_at = case when started_at > $5 then started_at else $5 end,
         lease_holder = null, lease_generation = lease_generation + 1
         where id = $1 and user_id = $2 and status = 'RUNNING' returning last_sequence")
         .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?)

@@ -62,8 +62,10 @@ use tokio::sync::watch;
 use self::transaction::Transactions;
 use crate::error::{Error, Kind, Result};
 
-/// How long a query of SQLite may wait for a connection, and a connection for a lock.
+/// How long a query of SQLite may wait for a connection, and a reader for a lock.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long SQLite's writer waits for another program's lock. Who comes while it waits may wait as long once more.
+const LOCKED: Duration = Duration::from_secs(5);
 /// How long a query of PostgreSQL may wait for a connection. When the server is away, this is how long clients wait to be
 /// told; a pool that is only busy is not that far behind.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -200,7 +202,7 @@ impl Store {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(options.clone().busy_timeout(LOCKED))
             .await?;
         migrate::sqlite(&writing).await?;
         let readers = SqlitePoolOptions::new()
@@ -316,7 +318,13 @@ impl From<sqlx::Error> for Error {
             _ => Kind::Internal,
         };
         match kind {
-            Kind::Unavailable => Self::unavailable(error),
+            Kind::Unavailable => {
+                let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+                match code.and_then(|code| dialect::trouble(&code)) {
+                    Some(message) => Self::new(kind, message).because(error),
+                    None => Self::unavailable(error),
+                }
+            }
             Kind::Busy => Self::new(Kind::Busy, "Too many changes at once. Try again.").because(error),
             Kind::Invalid => Self::invalid("The NUL character is not taken here.").because(error),
             _ => Self::internal(error),

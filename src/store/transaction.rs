@@ -115,9 +115,15 @@ fn abandon(tx: &mut Tx) {
 }
 
 /// Begins, and has the server undo what it hears no more of: an abandoned transaction's locks are soon free, however long the
-/// server believes in its connection.
+/// server believes in its connection; and one that waits for a lock when it is abandoned does not wait on, for as many as are
+/// tried in the meantime would take all the server's connections. That wait ends after this side has given up, not before: a
+/// lost lock reads as one to be tried again.
 async fn begin(tx: &mut Tx, limit: Duration) -> Result<()> {
-    let statement = format!("begin; set local idle_in_transaction_session_timeout = {}", limit.as_millis());
+    let statement = format!(
+        "begin; set local idle_in_transaction_session_timeout = {}; set local lock_timeout = {}",
+        limit.as_millis(),
+        (limit + limit / 8).as_millis()
+    );
     sql!(tx, c => sqlx::raw_sql(AssertSqlSafe(statement)).execute(c).await.map(|_| ()))?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 
 /// A unit with its caller behind it, whatever its result's type.
 pub(super) trait Pending: Send {
-    /// Runs the unit; says whether it succeeded. May be called again, and then the last outcome counts.
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    /// Runs the unit; answers with its error if it fails. May be called again, and then the last outcome counts.
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>>;
     /// Tells the caller the outcome.
     fn acknowledge(self: Box<Self>);
     /// Tells the caller that the transaction failed.
@@ -36,12 +36,10 @@ where
     T: Send,
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send,
 {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>> {
         async move {
-            let outcome = guarded(self.unit.clone(), tx).await;
-            let succeeded = outcome.is_ok();
-            self.outcome = Some(outcome);
-            succeeded
+            let outcome = self.outcome.insert(guarded(self.unit.clone(), tx).await);
+            outcome.as_ref().map(drop).map_err(Error::clone)
         }
         .boxed()
     }

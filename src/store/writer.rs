@@ -12,7 +12,7 @@ use super::{
     queue::{Inbox, Queue},
     unit::{Job, Pending, execute},
 };
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// The most units in one transaction: bounds how long the first of them waits for the last.
 const BATCH: usize = 512;
@@ -45,8 +45,12 @@ impl Writer {
 }
 
 async fn drain(mut tx: Tx, mut inbox: Inbox<Box<dyn Pending>>) {
+    let mut cramped = false;
     while let Some(units) = inbox.next(BATCH).await {
-        commit(&mut tx, units).await;
+        if cramped {
+            cramped = !make_room(&mut tx).await;
+        }
+        cramped |= commit(&mut tx, units).await;
     }
     let _closing = inbox.shut();
     if let Conn::Sqlite(connection) = tx.0
@@ -56,35 +60,74 @@ async fn drain(mut tx: Tx, mut inbox: Inbox<Box<dyn Pending>>) {
     }
 }
 
-async fn commit(tx: &mut Tx, mut units: Vec<Box<dyn Pending>>) {
+/// How a transaction failed.
+enum Failure {
+    /// It never began, which is no unit's fault: somebody else holds the database's lock, or the disk is away.
+    NotBegun(Error),
+    /// Nothing of it is there.
+    Undone(Error),
+}
+
+/// Commits the units, or tells each what came of it; says whether there is no space for more.
+async fn commit(tx: &mut Tx, mut units: Vec<Box<dyn Pending>>) -> bool {
     if units.is_empty() {
-        return;
+        return false;
     }
-    let Err(error) = transaction(tx, &mut units).await else {
-        units.into_iter().for_each(Pending::acknowledge);
-        return;
-    };
-    let alone = units.len() == 1;
-    for mut unit in units {
-        if alone {
-            unit.fail(error.clone());
-        } else {
-            match transaction(tx, std::slice::from_mut(&mut unit)).await {
-                Ok(()) => unit.acknowledge(),
-                Err(error) => unit.fail(error),
+    let error = match transaction(tx, &mut units).await {
+        Ok(()) => {
+            units.into_iter().for_each(Pending::acknowledge);
+            return false;
+        }
+        // Not one by one: each would wait for the lock as long as all of them have, and so would all that queue behind.
+        Err(Failure::NotBegun(error)) => {
+            for unit in units {
+                unit.fail(error.clone());
             }
+            return false;
+        }
+        Err(Failure::Undone(error)) => error,
+    };
+    let cramped = error.lacks_space() && !make_room(tx).await;
+    if units.len() == 1 && (cramped || !error.lacks_space()) {
+        for unit in units {
+            unit.fail(error.clone());
+        }
+        return cramped;
+    }
+    for mut unit in units {
+        match transaction(tx, std::slice::from_mut(&mut unit)).await {
+            Ok(()) => unit.acknowledge(),
+            Err(Failure::NotBegun(error) | Failure::Undone(error)) => unit.fail(error),
+        }
+    }
+    cramped
+}
+
+/// Writes the log into the file and gives its space back; says whether that could be done. The log becomes long before SQLite does
+/// that by itself, and says most things many times, so there is room in it. When the disk is all full the file cannot grow
+/// either; then it is tried again before each transaction, and a little that is freed elsewhere is enough.
+async fn make_room(tx: &mut Tx) -> bool {
+    let Conn::Sqlite(connection) = &mut **tx else { return false };
+    let made =
+        sqlx::query_as::<_, (i64, i64, i64)>("pragma wal_checkpoint(truncate)").fetch_one(&mut **connection).await;
+    match made {
+        Ok((busy, ..)) => busy == 0,
+        Err(error) => {
+            tracing::warn!(%error, "there is no space for the database, and its log cannot be written into it");
+            false
         }
     }
 }
 
 /// One transaction over all the units; an error is the transaction's, not a unit's.
-async fn transaction(tx: &mut Tx, units: &mut [Box<dyn Pending>]) -> Result<()> {
-    execute(tx, "begin immediate").await?;
+async fn transaction(tx: &mut Tx, units: &mut [Box<dyn Pending>]) -> Result<(), Failure> {
+    execute(tx, "begin immediate").await.map_err(|error| Failure::NotBegun(locked(error)))?;
     let outcome = async {
         for unit in &mut *units {
             execute(tx, "savepoint unit").await?;
-            if !unit.run(tx).await {
-                execute(tx, "rollback to unit").await?;
+            if let Err(error) = unit.run(tx).await {
+                // When the disk is full or away, SQLite rolls all of it back by itself, and there is no savepoint any more.
+                execute(tx, "rollback to unit").await.map_err(|_| error)?;
             }
             execute(tx, "release unit").await?;
         }
@@ -95,5 +138,13 @@ async fn transaction(tx: &mut Tx, units: &mut [Box<dyn Pending>]) -> Result<()> 
         // SQLite may have rolled back by itself, and then there is nothing to roll back.
         let _ = execute(tx, "rollback").await;
     }
-    outcome
+    outcome.map_err(Failure::Undone)
+}
+
+/// This is the only writer here, so what it waited for in vain is another program's lock, not the callers' haste.
+fn locked(error: Error) -> Error {
+    if error.kind() != Kind::Busy {
+        return error;
+    }
+    Error::new(Kind::Unavailable, "Another program has locked the database. Try again when it is done.").because(error)
 }

@@ -8,7 +8,7 @@ use workroom::worker::Crew;
 
 use super::{delete, killed::nothing_is_left};
 use crate::{
-    support::steps::Fuse,
+    support::{long::long, steps::Fuse},
     worker::process::{Process, user},
     world::{
         PATIENCE, User, World,
@@ -18,8 +18,10 @@ use crate::{
     },
 };
 
-/// One step of so many is tried: to try all of them takes a minute.
-const STRIDE: usize = 3;
+/// One step of so many is tried, but in the long mode: to try all of them takes a minute.
+fn stride() -> usize {
+    if long() { 1 } else { 3 }
+}
 /// Tables whose rows are not swept with the project: the tombstone, the users and what they are told.
 const STAYING: [&str; 4] = ["project", "token", "user", "activity"];
 
@@ -47,7 +49,7 @@ async fn killed_in_front_of_a_step_a_deletion_goes_on_and_leaves_nothing() {
     let fuse = Fuse::new().await;
     let (mut amy, mut undone): (Option<User>, Option<String>) = (None, None);
     let mut died = BTreeMap::<String, usize>::new();
-    for fatal in (1..).step_by(STRIDE) {
+    for fatal in (1..).step_by(stride()) {
         let mut process = Process::serve_tied(&data, &fuse).await;
         let amy = match &amy {
             Some(amy) => amy.at_base(&process.base),

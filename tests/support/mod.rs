@@ -1,6 +1,9 @@
 //! What the stories stand on: databases of their own, one for each test, and programs of other toolchains.
 
+pub mod long;
 pub mod postgres;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod preload;
 pub mod program;
 pub mod proxy;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -64,8 +64,9 @@ impl Server {
     }
 }
 
+/// A setting of the tests, unless it is empty.
 #[expect(clippy::disallowed_methods, reason = "the settings of the tests, not of the server")]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::{process::Command, sync::OnceCell};
+use tokio::process::Command;
 
-use super::program::to_the_end;
+use super::preload::Library;
 
 /// Kills programs at a step. The steps of a program are counted from the lighting on.
 pub struct Fuse {
@@ -16,21 +16,8 @@ pub struct Fuse {
 impl Fuse {
     /// One that does not burn yet.
     pub async fn new() -> Self {
-        static LIBRARY: OnceCell<PathBuf> = OnceCell::const_new();
-        let library = LIBRARY.get_or_init(|| async {
-            let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps.so");
-            // Beside its place first: another suite may be using the one that is there.
-            let fresh = library.with_extension(std::process::id().to_string());
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/steps.c");
-            let mut cc = Command::new("cc");
-            cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o"]).arg(&fresh).arg(source).arg("-ldl");
-            let (well, said) = to_the_end(&mut cc).await;
-            assert!(well, "cc does not compile it: {said}");
-            std::fs::rename(fresh, &library).expect("a library in its place");
-            library
-        });
-        let library = library.await;
-        Self { folder: tempfile::tempdir().expect("a folder"), library }
+        static LIBRARY: Library = Library::of("steps.c");
+        Self { folder: tempfile::tempdir().expect("a folder"), library: LIBRARY.path().await }
     }
 
     fn path(&self) -> PathBuf {

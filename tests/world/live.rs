@@ -21,6 +21,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// What comes in this response.
+    pub fn of(response: reqwest::Response) -> Self {
+        Self { bytes: response.bytes_stream().boxed(), pending: Vec::new() }
+    }
+
     /// The next answer; `None` after `complete`.
     pub async fn next(&mut self) -> Option<Value> {
         timeout(PATIENCE, self.message()).await.expect("an event in time")
@@ -69,7 +74,7 @@ impl User {
         let response =
             request.json(&json!({ "query": query, "variables": variables })).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
-        Events { bytes: response.bytes_stream().boxed(), pending: Vec::new() }
+        Events::of(response)
     }
 
     /// Follows a run over server-sent events.
