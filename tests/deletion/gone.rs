@@ -131,6 +131,35 @@ on_engines! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_while_its_project_goes_is_refused() {
+    let Some(engine) = Engine::postgres().await else { return };
+    let world = engine.world(|_, _| {}).await;
+    let amy = world.user("amy").await;
+    let project = amy.project("Going").await;
+    let (mut holding, mut beside) = (world.beside().await, world.beside().await);
+    holding.change("begin").await;
+    holding.change("lock table file_version in exclusive mode").await;
+    let writing = {
+        let (amy, input) = (amy.clone(), json!({ "projectId": project, "path": "late.md", "text": "Late." }));
+        tokio::spawn(async move { amy.mutate("writeFile", input, "file { id }").await })
+    };
+    // The project was there when the writing began.
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while beside.count(waits).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    deleted(&amy, &project).await;
+    holding.change("rollback").await;
+    let payload = writing.await.expect("an answer");
+    assert_eq!(payload["userErrors"][0]["code"], "NOT_FOUND", "{payload:#}");
+    assert_eq!(payload["userErrors"][0]["path"], json!(["input", "projectId"]), "{payload:#}");
+    holding.close().await;
+    beside.close().await;
+    world.stop().await;
+    engine.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hears_no_bell_tells_its_followers_and_stops_its_agent_too() {
     let Some(engine) = Engine::postgres().await else { return };
     let gate = Gate::closed();

@@ -43,6 +43,16 @@ impl Beside {
         .expect("a change");
     }
 
+    /// What a statement counts.
+    pub async fn count(&mut self, statement: &str) -> i64 {
+        let statement = AssertSqlSafe(statement.to_owned());
+        match self {
+            Self::Sqlite(conn) => sqlx::query_scalar(statement).fetch_one(conn).await,
+            Self::Postgres(conn) => sqlx::query_scalar(statement).fetch_one(conn).await,
+        }
+        .expect("a count")
+    }
+
     /// All tables, whole.
     pub async fn tables(&mut self) -> Tables {
         let mut tables = Tables::new();

@@ -262,7 +262,8 @@ async fn bring(app: &App, viewer: Viewer, project: ProjectId, new: New) -> Resul
                 store::file::insert_version(tx, &scope, new.placing.area, &new.version, now).await?;
                 let id = stand(tx, &scope, (there, id), new, now).await?;
                 let placed = store::file::by_ids(tx, &viewer, &[id]).await?.pop();
-                placed.ok_or_else(|| Error::internal("a file that was placed is not there"))
+                // What was just placed is away only with its project, which can have been deleted beside this unit.
+                placed.ok_or_else(|| Error::not_found(ProjectId::NOUN).at(["input", "projectId"]))
             }
             .boxed()
         })
