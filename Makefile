@@ -17,7 +17,7 @@ test: compiler database browser modules guides web ## Everything that can be tes
 	cargo test --locked
 
 long: compiler database ## The faults that take minutes: a full disk, two hundred clients for five minutes, a death at every step
-	WORKROOM_LONG=1 cargo test --locked --test suite -- faults:: deletion::killed:: --test-threads 1
+	WORKROOM_LONG=1 cargo test --locked --test suite -- faults:: deletion::steps:: --test-threads 1
 
 check: compiler modules web ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
 	npm run --silent --prefix web check

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     path::Path,
     time::Duration,
@@ -48,14 +49,14 @@ pub(super) fn writable(folder: &Path) -> Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
     tried.map(drop).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                " Make it writable for the user that runs this, or name another (--data, --database-url)."
+            }
+            _ => "",
+        };
         let folder = folder.display();
-        Error::new(
-            Kind::Unavailable,
-            format!(
-                "The folder {folder} cannot be written: {error}. Make it writable for the user that runs this, or name \
-                another by --data."
-            ),
-        )
+        Error::new(Kind::Unavailable, format!("The folder {folder} cannot be written: {error}.{advice}"))
     })
 }
 

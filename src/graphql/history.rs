@@ -96,12 +96,13 @@ impl RunHistory {
     }
 
     /// An address at which a browser can load all of these runs as a file, newest first, without a token. It opens for five
-    /// minutes, and ends with the token that asked for it. A file that breaks off, because the project was deleted or the token
-    /// revoked meanwhile, ends with a broken connection; one that ends well has all the runs.
+    /// minutes, and ends with the token that asked for it; a file that has begun by then is finished. A file that breaks off,
+    /// because the project was deleted or the token revoked meanwhile, ends with a broken connection; one that ends well has all
+    /// the runs that had ended when it began.
     /// The columns are `id`, `number`, `sessionId`, `status`, `prompt`, `agent`, `model`, `createdAt`, `startedAt`,
     /// `completedAt`, `durationMs`, `inputTokens`, `cachedInputTokens`, `outputTokens`, `reasoningTokens`, `totalTokens`,
-    /// `failureCode`, `failureMessage`, `cancelledBy`, `rerunOf` and `artifactCount`: what a run says under these names. More may
-    /// come, after these.
+    /// `failureCode`, `failureMessage`, `cancelledBy`, `rerunOf` (an id) and `artifactCount`: what a run, its usage, its failure and
+    /// its `RunCancelled` say. More may come, after these.
     async fn export_url(
         &self,
         ctx: &Context<'_>,

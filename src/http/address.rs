@@ -108,8 +108,10 @@ fn refuse(error: &Error) -> HttpResponse {
         Kind::Unavailable | Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    if status.is_server_error() {
-        tracing::error!(?error, "a download failed");
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(?error, "a download has to wait"),
+        StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(?error, "a download failed"),
+        _ => {}
     }
     HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(
         json!({ "errors": [{ "message": error.message(), "extensions": { "code": answer::code(error.kind()) } }] }),

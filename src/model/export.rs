@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 pub enum ExportFormat {
     /// Comma-separated values (RFC 4180), in UTF-8, with the names of the columns in the first line. What is null is empty. Text
-    /// that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a line break, has an
-    /// apostrophe in front of it.
+    /// that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab
+    /// or a line break, has an apostrophe in front of it.
     Csv,
     /// A JSON object on each line, in UTF-8, with every column in it. Text is as it is.
     Jsonl,

@@ -5,7 +5,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx,
     list::{self, push_in},
-    project::stands,
+    project::{owned, stands},
     sql,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub async fn insert(tx: &mut Tx, lease: &RunLease, artifact: &Artifact) -> Resul
 /// Of these artifacts the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[ArtifactId]) -> Result<Vec<Artifact>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where user_id = "));
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where ", owned!("user_id")));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("artifact.project_id"), " and "));
         push_in(&mut query, "artifact.id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Conn, Tx, list::push_in, sql};
+use super::{Conn, Tx, list::push_in, project::owned, sql};
 use crate::{
     error::{Error, Result},
     model::{
@@ -78,7 +78,7 @@ pub async fn at(conn: &mut Conn, scope: &ProjectScope, area: FileArea, path: &st
 /// Of these files the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[FileId]) -> Result<Vec<File>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where project.user_id = "));
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), joined!(), "where ", owned!("project.user_id")));
         query.push_bind(viewer.user_id()).push(" and ");
         push_in(&mut query, "file.id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await

@@ -5,7 +5,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx, history,
     list::{self, push_in},
-    project::stands,
+    project::{owned, stands},
     sql,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub async fn exists(conn: &mut Conn, viewer: &Viewer, id: RunId) -> Result<bool>
 /// Of these runs the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[RunId]) -> Result<Vec<Run>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from run where user_id = "));
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from run where ", owned!("user_id")));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await
@@ -189,10 +189,10 @@ pub async fn answered_before(conn: &mut Conn, scope: &ProjectScope, run: &Run, m
 /// The files that these runs are about.
 pub async fn inputs(conn: &mut Conn, viewer: &Viewer, runs: &[RunId]) -> Result<Vec<PinnedFile>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(
+        let mut query = QueryBuilder::new(concat!(
             "select run_id, path, run_input.version_id, sha256, size from run_input
             join file_version on file_version.version_id = run_input.version_id
-            join run on run.id = run_id where user_id = ");
+            join run on run.id = run_id where ", owned!("user_id")));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("run.project_id"), " and "));
         push_in(&mut query, "run_id", runs.iter().copied());
         query.push(" order by run_id, position");
@@ -203,10 +203,10 @@ pub async fn inputs(conn: &mut Conn, viewer: &Viewer, runs: &[RunId]) -> Result<
 /// What each model consumed in these runs.
 pub async fn models(conn: &mut Conn, viewer: &Viewer, runs: &[RunId]) -> Result<Vec<ModelUsage>> {
     Ok(sql!(conn, c => {
-        let mut query = QueryBuilder::new(
+        let mut query = QueryBuilder::new(concat!(
             "select run_id, run_model.model, run_model.input_tokens, run_model.cached_input_tokens,
             run_model.output_tokens, run_model.reasoning_tokens
-            from run_model join run on run.id = run_id where user_id = ");
+            from run_model join run on run.id = run_id where ", owned!("user_id")));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "run_id", runs.iter().copied());
         query.push(" order by run_id, run_model.model");

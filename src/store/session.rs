@@ -6,7 +6,7 @@ use sqlx::QueryBuilder;
 use super::{
     Conn, Tx,
     list::{self, push_in},
-    project::stands,
+    project::{owned, stands},
     sql,
 };
 use crate::{
@@ -60,7 +60,7 @@ pub async fn active_of(conn: &mut Conn, viewer: &Viewer, projects: &[ProjectId])
 /// Of these sessions the viewer's own.
 pub async fn by_ids(conn: &mut Conn, viewer: &Viewer, ids: &[SessionId]) -> Result<Vec<WorkspaceSession>> {
     let mut rows: Vec<WorkspaceSession> = sql!(conn, c => {
-        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where user_id = "));
+        let mut query = QueryBuilder::new(concat!("select ", columns!(), " from session where ", owned!("user_id")));
         query.push_bind(viewer.user_id()).push(concat!(" and ", stands!("project_id"), " and "));
         push_in(&mut query, "id", ids.iter().copied());
         query.build_query_as().fetch_all(c).await

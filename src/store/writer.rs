@@ -5,10 +5,10 @@
 //! transaction itself fails, its units are tried again one by one, so that only the culprit fails.
 
 use futures_util::future::BoxFuture;
-use sqlx::{Sqlite, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, Sqlite, pool::PoolConnection};
 
 use super::{
-    Conn, Tx,
+    Conn, LOCKED, Tx,
     queue::{Inbox, Queue},
     unit::{Job, Pending, execute},
 };
@@ -47,10 +47,13 @@ impl Writer {
 async fn drain(mut tx: Tx, mut inbox: Inbox<Box<dyn Pending>>) {
     let mut cramped = false;
     while let Some(units) = inbox.next(BATCH).await {
-        if cramped {
-            cramped = !make_room(&mut tx).await;
+        if cramped && !units.is_empty() {
+            make_room(&mut tx).await;
         }
-        cramped |= commit(&mut tx, units).await;
+        let was_cramped = std::mem::replace(&mut cramped, commit(&mut tx, units).await);
+        if cramped && !was_cramped {
+            tracing::warn!("there is no space for the database");
+        }
     }
     let _closing = inbox.shut();
     if let Conn::Sqlite(connection) = tx.0
@@ -94,10 +97,17 @@ async fn commit(tx: &mut Tx, mut units: Vec<Box<dyn Pending>>) -> bool {
         }
         return cramped;
     }
-    for mut unit in units {
+    let mut units = units.into_iter();
+    while let Some(mut unit) = units.next() {
         match transaction(tx, std::slice::from_mut(&mut unit)).await {
             Ok(()) => unit.acknowledge(),
-            Err(Failure::NotBegun(error) | Failure::Undone(error)) => unit.fail(error),
+            Err(Failure::Undone(error)) => unit.fail(error),
+            // Nor does each of the rest wait for a lock that is there now.
+            Err(Failure::NotBegun(error)) => {
+                for unit in std::iter::once(unit).chain(units.by_ref()) {
+                    unit.fail(error.clone());
+                }
+            }
         }
     }
     cramped
@@ -108,12 +118,20 @@ async fn commit(tx: &mut Tx, mut units: Vec<Box<dyn Pending>>) -> bool {
 /// either; then it is tried again before each transaction, and a little that is freed elsewhere is enough.
 async fn make_room(tx: &mut Tx) -> bool {
     let Conn::Sqlite(connection) = &mut **tx else { return false };
-    let made =
-        sqlx::query_as::<_, (i64, i64, i64)>("pragma wal_checkpoint(truncate)").fetch_one(&mut **connection).await;
-    match made {
-        Ok((busy, ..)) => busy == 0,
+    let connection = &mut **connection;
+    let made = async {
+        // Who reads or locks just now is not waited for.
+        sqlx::query("pragma busy_timeout = 0").execute(&mut *connection).await?;
+        let made = sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut *connection).await;
+        let wait = format!("pragma busy_timeout = {}", LOCKED.as_millis());
+        sqlx::query(AssertSqlSafe(wait)).execute(&mut *connection).await?;
+        made
+    };
+    match made.await {
+        // Somebody who reads an old state holds the log back: that is no want of space.
+        Ok(_) => true,
         Err(error) => {
-            tracing::warn!(%error, "there is no space for the database, and its log cannot be written into it");
+            tracing::debug!(%error, "the database's log cannot be written into its file");
             false
         }
     }

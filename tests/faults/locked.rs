@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What the longest wait for a lock and one behind it may take together.
-const BOUND: Duration = Duration::from_secs(25);
+const BOUND: Duration = Duration::from_mins(1);
 
 const NAMES: &str = "query { projects(first: 50) { nodes { name } } }";
 const CREATE: &str = "mutation($input: CreateProjectInput!) { createProject(input: $input) { project { id } } }";
@@ -83,11 +83,13 @@ async fn try_it((world, gate): (World, Arc<Gate>), url: &str) {
     };
     let reads = async {
         assert_eq!(names(&amy).await, ["Before"]);
-        assert!(asked.elapsed() < Duration::from_secs(4), "who reads does not wait: {:?}", asked.elapsed());
+        let read = asked.elapsed();
         // The tool returns now, and what it returned cannot be kept.
         gate.open();
+        read
     };
-    let (answers, ()) = tokio::join!(writes, reads);
+    let (answers, read) = tokio::join!(writes, reads);
+    assert!(read < asked.elapsed() / 2, "who reads does not wait: {read:?} of {:?}", asked.elapsed());
     for answer in &answers {
         assert_eq!(code(answer), "UNAVAILABLE", "{answer:#}");
     }

@@ -30,7 +30,7 @@ const NEEDED: [&str; 13] = [
 const HEARD: [&str; 11] = [
     "from project where",
     "from project_label where",
-    "from run where user_id",
+    "from run where not user_id",
     "octet_length(prompt)",
     "from artifact join",
     "from file join",
@@ -137,8 +137,9 @@ async fn use_everything(amy: &User) {
     amy.cancel(&again).await;
     amy.follow(&run, None).await.until_the_end().await;
     // Of a few ids the planner thinks otherwise than of one.
+    let mut few = vec![run.clone(), again.clone()];
     for prompt in ["Again.", "And again.", "And again and again."] {
-        amy.finished_run(&project, prompt).await;
+        few.push(amy.finished_run(&project, prompt).await);
     }
     for filter in ["", "(filterBy: { status: [FAILED], model: \"m\" })"] {
         let query = format!("{{ project(id: \"{project}\") {{ history{filter} {{ exportUrl(format: CSV) }} }} }}");
@@ -148,7 +149,9 @@ async fn use_everything(amy: &User) {
     }
     let names = "nodes(ids: $ids) { id ... on Run { inputs { path } models { model } rerunOf { id } session { user { name } } } }";
     let ids = json!({ "ids": [project, file, session, run, artifact, amy.token.user_id] });
-    amy.ask(&format!("query($ids: [ID!]!) {{ {names} }}"), ids).await;
+    for ids in [ids, json!({ "ids": few })] {
+        amy.ask(&format!("query($ids: [ID!]!) {{ {names} }}"), ids).await;
+    }
     let in_project =
         format!("{{ project(id: \"{project}\") {{ file(area: DRIVE, path: \"terms.md\") {{ text }} LIST }} }}");
     let of_run = format!("{{ run(id: \"{run}\") {{ id LIST }} }}");
