@@ -101,8 +101,8 @@ impl RunHistory {
     /// the runs that had ended when it began.
     /// The columns are `id`, `number`, `sessionId`, `status`, `prompt`, `agent`, `model`, `createdAt`, `startedAt`,
     /// `completedAt`, `durationMs`, `inputTokens`, `cachedInputTokens`, `outputTokens`, `reasoningTokens`, `totalTokens`,
-    /// `failureCode`, `failureMessage`, `cancelledBy`, `rerunOf` (an id) and `artifactCount`: what a run, its usage, its failure and
-    /// its `RunCancelled` say. More may come, after these.
+    /// `failureCode`, `failureMessage`, `cancelledBy`, `rerunOf` and `artifactCount`: what a run, its usage, its failure and its
+    /// `RunCancelled` say; `rerunOf` is an id. More may come, after these.
     async fn export_url(
         &self,
         ctx: &Context<'_>,
