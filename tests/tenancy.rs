@@ -7,6 +7,7 @@
 mod cases;
 mod exports;
 mod ground;
+mod plain;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,13 +21,17 @@ use workroom::{
 };
 
 use self::{
-    cases::{CASES, Case, Named, PLAIN, Way},
+    cases::{CASES, Case, Named, Way},
     ground::Ground,
+    plain::PLAIN,
 };
 use crate::{
     schema::{list, name, named, types},
-    support::postgres::database,
-    world::{User, id},
+    world::{
+        User,
+        engine::{Engine, on_engines},
+        id,
+    },
 };
 
 /// Every argument and input field that there is, as `Type.field(argument)` and `Input.field`. Left out are enums and booleans,
@@ -72,28 +77,14 @@ async fn every_input_that_names_something_has_a_case() {
     assert_eq!(gaps(&inputs), ["Query.somethingNew(id) has no case", "Query.node(id) is not in the schema"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_foreign_is_answered_like_what_is_invented_on_sqlite() {
-    tell_all(Ground::new(None).await).await;
-}
+on_engines! {
+    async fn what_is_foreign_is_answered_like_what_is_invented(engine) {
+        tell_all(Ground::new(engine).await).await;
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_foreign_is_answered_like_what_is_invented_on_postgres() {
-    let Some(database) = database().await else { return };
-    tell_all(Ground::new(Some(database.url.clone())).await).await;
-    database.remove().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_is_answered_like_what_was_never_made_on_sqlite() {
-    ask_for_what_is_deleted(Ground::deleted(None).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_is_answered_like_what_was_never_made_on_postgres() {
-    let Some(database) = database().await else { return };
-    ask_for_what_is_deleted(Ground::deleted(Some(database.url.clone())).await).await;
-    database.remove().await;
+    async fn what_is_deleted_is_answered_like_what_was_never_made(engine) {
+        ask_for_what_is_deleted(Ground::deleted(engine).await).await;
+    }
 }
 
 /// Tries every case with what the user has deleted. Cursors are left out: they name a place in a list, not a thing, and the
@@ -180,7 +171,7 @@ async fn answer(ground: &Ground, case: &Case, way: Way, value: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_see_themselves_and_what_is_theirs_and_count_no_more() {
-    let ground = Ground::new(None).await;
+    let ground = Ground::new(&Engine::Sqlite).await;
     let query = "query($bob: ID!) {
         node(id: $bob) { id }
         viewer { id name sessions(activeOnly: false, first: 5) { totalCount nodes { project { name } user { name } } } }
@@ -208,7 +199,7 @@ async fn users_see_themselves_and_what_is_theirs_and_count_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_users_who_ask_the_same_at_once_get_each_their_own() {
-    let ground = Ground::new(None).await;
+    let ground = Ground::new(&Engine::Sqlite).await;
     let query = "query($ids: [ID!]!) {
         viewer { name }
         projects(first: 5) { nodes { owner { name } runs(first: 9) { nodes { project { owner { name } } session { user { name } }
@@ -243,7 +234,7 @@ async fn open(user: &User, address: &str) -> (StatusCode, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_address_opens_for_nobody_else_and_nothing_else() {
-    let ground = Ground::new(None).await;
+    let ground = Ground::new(&Engine::Sqlite).await;
     let query = "query($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl } } }";
     let address = |data: Value| data["node"]["downloadUrl"].as_str().expect("an address").to_owned();
     let hers = address(ground.alice.ask(query, json!({ "id": ground.hers.artifact })).await);

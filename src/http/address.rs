@@ -4,21 +4,18 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{
-            self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderName,
-            HeaderValue,
-        },
+        header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue, HeaderName},
     },
     web,
 };
 use chrono::DateTime;
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde::Deserialize;
 use serde_json::json;
-use tracing::Instrument;
 
 use super::{
     graphql::{answer, settings::Origins},
-    request_id::{REQUEST_ID, request_id},
+    request_id::identified,
 };
 use crate::{
     error::{Error, Kind},
@@ -61,27 +58,12 @@ impl Signed {
 pub(super) async fn answered(
     request: &HttpRequest,
     origins: web::Data<Origins>,
-    answer: impl Future<Output = Result<HttpResponse, Error>>,
+    answer: LocalBoxFuture<'_, Result<HttpResponse, Error>>,
 ) -> HttpResponse {
-    let id = request_id(request.headers());
-    // Of the highest level, so that it is there whichever lines are written: each carries the request's id.
-    let span = tracing::error_span!("download", request_id = id);
-    let answer = async {
-        let response = answer.await.unwrap_or_else(|error| refuse(&error));
-        tracing::debug!(method = %request.method(), status = response.status().as_u16(), "answered");
-        response
-    };
-    let mut response = answer.instrument(span).await;
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, id);
-    }
+    let answer = answer.map(|answer| answer.unwrap_or_else(|error| refuse(&error))).boxed_local();
+    let mut response = identified(request, |id| tracing::error_span!("download", request_id = id), answer).await;
     // A page that may use the API may also load what the API gives it an address of.
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| origins.admits(request)) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    }
+    origins.share(request, &mut response, EXPOSED);
     response
 }
 

@@ -12,7 +12,7 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 
 use super::{
     address::{HARMLESS, Signed, answered, disposition},
@@ -41,7 +41,7 @@ pub(super) async fn download(
         let (name, download) = opened(&app, path.into_inner(), signed).await?;
         send(&request, &app, &name, &download).await
     };
-    answered(&request, origins, answer).await
+    answered(&request, origins, answer.boxed_local()).await
 }
 
 async fn opened(

@@ -6,7 +6,7 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use futures_util::{TryStreamExt, stream};
+use futures_util::{FutureExt, TryStreamExt, stream};
 
 use super::{
     address::{HARMLESS, Signed, answered, disposition},
@@ -34,7 +34,7 @@ pub(super) async fn export(
         let export = opened(&app, path.into_inner(), signed).await?;
         Ok(send(request.method(), export))
     };
-    answered(&request, origins, answer).await
+    answered(&request, origins, answer.boxed_local()).await
 }
 
 async fn opened(

@@ -592,38 +592,3 @@ pub const CASES: &[Case] = &[
         )
     },
 ];
-
-/// Inputs that name nothing of anybody's, each with the reason. Page sizes are not listed.
-pub const PLAIN: &[(&str, &str)] = &[
-    ("Artifact.downloadUrl(expiresInSeconds)", "a duration"),
-    ("Artifact.text(maxBytes)", "a size"),
-    ("File.downloadUrl(expiresInSeconds)", "a duration"),
-    ("File.text(maxBytes)", "a size"),
-    ("CreateProjectInput.name", "any text: names need not be unique, so nobody else's is looked up"),
-    ("CreateProjectInput.description", "any text"),
-    ("CreateProjectInput.labels", "any text: labels are the project's own"),
-    ("UpdateProjectInput.name", "any text: names need not be unique"),
-    ("UpdateProjectInput.description", "any text"),
-    ("UpdateProjectInput.labels", "any text: labels are the project's own"),
-    (
-        "UpdateProjectInput.version",
-        "counts the changes of the project that `projectId` names; a case gives a stale one",
-    ),
-    ("OpenProjectInput.ttlSeconds", "a duration"),
-    ("AdminRevokeSessionInput.reason", "any text"),
-    ("StartRunInput.prompt", "any text: it is read by an agent that sees one project only"),
-    ("StartRunInput.agent", "out of the server's catalogue, the same for everybody"),
-    ("StartRunInput.model", "out of the server's catalogue, the same for everybody"),
-    ("RerunInput.prompt", "any text"),
-    ("UploadFilesInput.files", "bytes that came with the same request"),
-    ("WriteFileInput.text", "any text"),
-    ("WriteFileInput.mediaType", "any media type"),
-    ("MoveFileInput.to", "a free path of the project that `projectId` names: only what is there already is looked up"),
-    ("RunFilter.agent", "out of the server's catalogue, the same for everybody"),
-    ("RunFilter.model", "out of the server's catalogue, the same for everybody"),
-    ("RunFilter.createdBefore", "a time"),
-    ("RunFilter.createdFrom", "a time"),
-    ("User.usage(since)", "a time"),
-    ("User.usage(until)", "a time"),
-    ("RunHistory.auditBy(timeZone)", "out of the world's catalogue, the same for everybody"),
-];

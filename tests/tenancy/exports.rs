@@ -12,7 +12,7 @@ use workroom::{
 };
 
 use super::{ground::Ground, open};
-use crate::{support::postgres::database, world::User};
+use crate::world::{User, engine::on_engines};
 
 /// The address of a user's history, of the runs in which a word stands.
 async fn address(user: &User, project: &str, word: &str) -> String {
@@ -27,16 +27,10 @@ fn part(address: &str, name: &str) -> String {
     rest.split('&').next().unwrap_or_default().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_opens_for_nobody_else_and_nothing_else_on_sqlite() {
-    tell(Ground::new(None).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_opens_for_nobody_else_and_nothing_else_on_postgres() {
-    let Some(database) = database().await else { return };
-    tell(Ground::new(Some(database.url.clone())).await).await;
-    database.remove().await;
+on_engines! {
+    async fn an_export_opens_for_nobody_else_and_nothing_else(engine) {
+        tell(Ground::new(engine).await).await;
+    }
 }
 
 async fn tell(ground: Ground) {

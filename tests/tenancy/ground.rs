@@ -1,6 +1,6 @@
 //! Two tenants on one server, and ways to ask as one of them.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use super::cases::Named;
 use crate::world::{
     PATIENCE, User, World,
     crew::{Scripted, Wait, calls, says},
+    engine::Engine,
     id,
     tables::{Beside, Tables},
 };
@@ -44,28 +45,26 @@ pub const KEY: &str = "alice-key-1";
 pub const LABEL: &str = "alice's label";
 
 impl Ground {
-    /// On SQLite, or in an empty PostgreSQL database.
-    pub async fn new(postgres: Option<String>) -> Self {
-        Self::with_second(postgres, "bob").await
+    /// On an empty database.
+    pub async fn new(engine: &Engine) -> Self {
+        Self::with_second(engine, "bob").await
     }
 
     /// The same with bob under this name: if it is alice's, all is hers, and bob is another token of hers.
-    async fn with_second(postgres: Option<String>, bob: &str) -> Self {
-        let world = World::with(|settings, crew| {
-            if let Some(postgres) = postgres {
-                settings.database_url = postgres;
-            }
-            crew.tools.push(std::sync::Arc::new(Wait::default()));
-            crew.models = vec![Scripted::new("scripted", |turn, conversation| {
-                let waits = format!("{:?}", conversation.messages).contains("for ever");
-                match turn {
-                    0 if waits => calls(0, &[("wait", json!({ "ms": 600_000 }))]),
-                    0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
-                    _ => says("Done."),
-                }
-            })];
-        })
-        .await;
+    async fn with_second(engine: &Engine, bob: &str) -> Self {
+        let world = engine
+            .world(|_, crew| {
+                crew.tools.push(std::sync::Arc::new(Wait::default()));
+                crew.models = vec![Scripted::new("scripted", |turn, conversation| {
+                    let waits = format!("{:?}", conversation.messages).contains("for ever");
+                    match turn {
+                        0 if waits => calls(0, &[("wait", json!({ "ms": 600_000 }))]),
+                        0 => calls(0, &[("save_output", json!({ "name": "brief.md", "text": "What came of it." }))]),
+                        _ => says("Done."),
+                    }
+                })];
+            })
+            .await;
         let (alice, bob) = (world.user("alice").await, world.user(bob).await);
         let (hers, his) = (things(&alice, "alice").await, things(&bob, "bob").await);
         let key = json!({ "projectId": hers.project, "prompt": "alice's again", "idempotencyKey": KEY });
@@ -88,8 +87,8 @@ impl Ground {
 
     /// All of it belongs to alice, and what is `hers` she deletes, but it is not swept up as long as the ground stands. What is
     /// deleted must be answered as what is somebody else's, so bob can try the same cases.
-    pub async fn deleted(postgres: Option<String>) -> Self {
-        let ground = Self::with_second(postgres, "alice").await;
+    pub async fn deleted(engine: &Engine) -> Self {
+        let ground = Self::with_second(engine, "alice").await;
         let mut beside = ground.world.beside().await;
         let kind = if matches!(beside, Beside::Sqlite(_)) { "blob" } else { "uuid" };
         // The sweep cannot delete a run that something names, and leaves the rest of that step as well.

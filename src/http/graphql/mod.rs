@@ -35,7 +35,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap, HeaderValue},
+        header::{self, HeaderMap},
     },
     middleware::Compress,
     web,
@@ -43,7 +43,6 @@ use actix_web::{
 use async_graphql::{Executor, parser::types::OperationType};
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use self::{
     answer::Refusal,
@@ -52,7 +51,7 @@ use self::{
     request::{Operation, Params},
     settings::{Limits, Origins, single},
 };
-use super::request_id::{REQUEST_ID, request_id};
+use super::request_id::identified;
 use crate::error::{Error, Kind};
 
 /// Any of these makes a browser ask before it sends; a form cannot carry them.
@@ -91,9 +90,6 @@ async fn entry<E: Executor, G: Gate>(
     endpoint: web::Data<Endpoint<E, G>>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let id = request_id(http.headers());
-    // Of the highest level, so that it is there whichever lines are written: each carries the request's id.
-    let span = tracing::error_span!("graphql", request_id = id);
     let answer = async {
         if !endpoint.origins.answers(&http) {
             let message = "This server does not answer for that host.";
@@ -101,24 +97,11 @@ async fn entry<E: Executor, G: Gate>(
         }
         // A panic would otherwise cut the connection, with no answer.
         let routed = AssertUnwindSafe(route(&http, &endpoint, payload)).catch_unwind().await;
-        let response = routed
-            .unwrap_or_else(|_| Refusal::from(Error::internal("answering a request panicked")).respond(Media::Json));
-        tracing::debug!(method = %http.method(), status = response.status().as_u16(), "answered");
-        response
+        routed.unwrap_or_else(|_| Refusal::from(Error::internal("answering a request panicked")).respond(Media::Json))
     };
-    let mut response = answer.instrument(span).await;
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = http.headers().get(header::ORIGIN)
-        && endpoint.origins.answers(&http)
-        && endpoint.origins.admits(&http)
-    {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
-    }
+    let mut response =
+        identified(&http, |id| tracing::error_span!("graphql", request_id = id), answer.boxed_local()).await;
+    endpoint.origins.share(&http, &mut response, "x-request-id");
     response
 }
 

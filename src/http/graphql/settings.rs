@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderMap},
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderMap, HeaderValue},
 };
 
 use crate::graphql::limits::DocumentLimits;
@@ -110,6 +110,18 @@ impl Origins {
         own.is_some_and(|own| host(request).is_some_and(|host| host.eq_ignore_ascii_case(own)))
             || self.allowed.iter().any(|allowed| allowed == origin)
             || (self.this_machine && own.is_some_and(is_this_machine))
+    }
+
+    /// Says on the answer to a request whether the page that it comes from may read it, and which headers besides.
+    pub(in crate::http) fn share(&self, request: &HttpRequest, answer: &mut HttpResponse, exposed: &'static str) {
+        let headers = answer.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) =
+            request.headers().get(header::ORIGIN).filter(|_| self.answers(request) && self.admits(request))
+        {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+        }
     }
 
     /// Whether the request is refused for the page that it comes from.
