@@ -64,6 +64,9 @@ pub struct Given {
     /// How many tokens a run may read and write [default: 2000000]
     #[arg(long, env = "WORKROOM_MAX_TOKENS", global = true, value_name = "NUMBER")]
     pub max_tokens: Option<u64>,
+    /// How often in a row a run is taken up without a step in between before it is given up as failed [default: 5]
+    #[arg(long, env = "WORKROOM_MAX_ATTEMPTS", global = true, value_name = "NUMBER")]
+    pub max_attempts: Option<usize>,
     /// How long a run may take [default: 30m]
     #[arg(long, env = "WORKROOM_MAX_RUN_TIME", global = true, value_name = "TIME")]
     pub max_run_time: Option<String>,
@@ -128,6 +131,8 @@ pub struct Settings {
     pub session_ttl_max: Duration,
     /// Runs executed at once.
     pub max_runs: usize,
+    /// How often in a row a run is taken up without a step in between before it is given up.
+    pub max_attempts: usize,
     /// A run's limits.
     pub limits: RunLimits,
     /// How long bytes are kept that nothing names.
@@ -179,6 +184,7 @@ impl Settings {
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| LOG.into()),
             max_runs: counted("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8), 10_000)?,
+            max_attempts: counted("max-attempts", given.max_attempts.or(file.max_attempts).unwrap_or(5), 100)?,
             limits: RunLimits {
                 turns: counted("max-turns", given.max_turns.or(file.max_turns).unwrap_or(50), 1_000_000)?,
                 tokens: counted(

@@ -97,7 +97,12 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
         "who asks is proved by a token, by a signed address, or by the lease of a run, whose owner the desk acts for",
     ),
     (&["ProjectScope::owned("], &["src/app/mod.rs"], "one function opens projects"),
-    (&["RunLease::granted(", "Self::granted("], &["src/store/lease.rs"], "a lease comes from the row that was claimed"),
+    (
+        &["RunLease::granted(", "Self::granted("],
+        &["src/store/lease.rs", "src/app/outside/token.rs"],
+        "a lease comes from the row that was claimed, or from a token that was sealed when it was",
+    ),
+    (&["OutsideWorker::of("], &["src/app/access.rs"], "one function admits workers from elsewhere"),
     (&["Admin::of("], &["src/app/admin.rs"], "one function admits admins"),
     (
         &["Sweep::new(", "Sweep::default("],

@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 
 use crate::{
-    app::{App, Rules, UploadRules, access, activity::Activity},
+    app::{App, Rules, UploadRules, access, activity::Activity, outside::LeaseTokens},
     config::Settings,
     error::{Error, Kind, Result},
     files::{Files, signature::Signer},
@@ -122,9 +122,12 @@ async fn app(settings: &Settings, crew: &Crew, store: Store, address: SocketAddr
     Ok(App {
         timeline: Timeline::new(store.clone(), hints.clone()),
         signer: Signer::new(&secret)?,
+        lease_tokens: LeaseTokens::new(&secret)?,
         rules: Rules {
             session_ttl: settings.session_ttl,
             session_ttl_max: settings.session_ttl_max,
+            lease: crew.lease,
+            max_attempts: settings.max_attempts,
             models: crew.models.iter().map(|model| model.name().to_owned()).collect(),
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             uploads: UploadRules::default(),

@@ -11,7 +11,7 @@ use crate::{
     clock,
     config::{Settings, duration},
     error::Result,
-    model::id::TokenId,
+    model::{id::TokenId, user::TokenScope},
 };
 
 #[derive(Subcommand)]
@@ -24,6 +24,9 @@ pub(super) enum Command {
         /// Make the user an admin
         #[arg(long)]
         admin: bool,
+        /// Make a token for a worker that lives elsewhere: it claims and executes this user's runs, reads, and changes nothing else
+        #[arg(long, conflicts_with = "admin")]
+        worker: bool,
         /// How long it works, as in `30d`; for ever when nothing is said
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
@@ -47,9 +50,10 @@ pub(super) enum Command {
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<ExitCode> {
     let store = open_store(settings).await?;
     match command {
-        Command::Create { user, admin, expires, json } => {
+        Command::Create { user, admin, worker, expires, json } => {
+            let scope = if worker { TokenScope::Worker } else { TokenScope::User };
             let expires_in = expires.map(|text| duration("expires", Some(text), "")).transpose()?;
-            let (_, secret) = create_token(&store, NewToken { user_name: user, admin, expires_in }).await?;
+            let (_, secret) = create_token(&store, NewToken { user_name: user, admin, scope, expires_in }).await?;
             if json { println!("{}", json!({ "token": secret })) } else { println!("{secret}") }
         }
         Command::List { json } => list(&list_tokens(&store).await?, json),

@@ -288,6 +288,34 @@ impl Default for RunOrder {
     }
 }
 
+/// Reads the name of an agent that a worker elsewhere serves, as in `acme/researcher`. Those that begin with `workroom/` are
+/// served here.
+pub fn outside_agent(text: &str) -> Result<String> {
+    let part = |part: &str| {
+        let letters =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+        !part.is_empty() && part.len() <= 100 && part.bytes().all(letters)
+    };
+    match text.split_once('/') {
+        Some(("workroom", _)) => Err(Error::invalid(
+            "Agents whose names begin with `workroom/` are this server's own. Take a name of yours.",
+        )),
+        Some((owner, name)) if part(owner) && part(name) => Ok(text.to_owned()),
+        _ => Err(Error::invalid(
+            "An agent has a name such as `acme/researcher`: two parts of lower-case letters, digits, `-`, `_` and `.`.",
+        )),
+    }
+}
+
+/// Reads the code of a failure: a word for programs.
+pub fn failure_code(text: &str) -> Result<String> {
+    let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(letters) {
+        return Err(Error::invalid("A code is a word such as `MODEL_UNAVAILABLE`: capital letters, digits and `_`."));
+    }
+    Ok(text.to_owned())
+}
+
 /// The longest prompt, in characters.
 pub const MAX_PROMPT: usize = 100_000;
 

@@ -28,14 +28,14 @@ use crate::{
 pub struct Append {
     /// The lease, which is the fence.
     pub lease: RunLease,
+    /// The sequence after which it is to come, if the holder says so: nothing is written when the run's last is another.
+    pub after: Option<i64>,
     /// When.
     pub at: DateTime<Utc>,
     /// What the timeline tells.
     pub bodies: Vec<EventBody>,
     /// What another worker needs to go on from here.
     pub turn: Option<Turn>,
-    /// What a model consumed: its name, and the tokens.
-    pub usage: Option<(String, TokenUsage)>,
 }
 
 impl Append {
@@ -43,18 +43,27 @@ impl Append {
     pub(super) fn count(&self) -> Result<i64> {
         i64::try_from(self.bodies.len()).map_err(Error::internal)
     }
+
+    /// What models consumed: their names, and the tokens. The totals of a run are the sums of what its timeline tells.
+    pub(super) fn usage(&self) -> impl Iterator<Item = (&str, &TokenUsage)> {
+        self.bodies.iter().filter_map(|body| match body {
+            EventBody::UsageRecorded(body) => Some((body.model.as_str(), &body.usage)),
+            _ => None,
+        })
+    }
 }
 
-/// Appends; answers with the last sequence, or with `None` if the lease is lost, and then nothing was written.
+/// Appends; answers with the last sequence, or with `None` if the lease is lost or the append comes after another sequence than
+/// it says, and then nothing was written.
 pub async fn append(tx: &mut Tx, append: &Append) -> Result<Option<i64>> {
-    let Append { lease, at, bodies, turn, usage } = append;
+    let Append { lease, after, at, bodies, turn } = append;
     let count = append.count()?;
-    let Some(last) = lease::advance(tx, lease, count).await? else { return Ok(None) };
+    let Some(last) = lease::advance(tx, lease, *after, count).await? else { return Ok(None) };
     insert(tx, lease.run_id(), last - count + 1, *at, bodies).await?;
     if let Some(turn) = turn {
         turn::insert(tx, lease, turn).await?;
     }
-    if let Some((model, usage)) = usage {
+    for (model, usage) in append.usage() {
         lease::add_usage(tx, lease, model, usage).await?;
     }
     Ok(Some(last))

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use sqlx::{AssertSqlSafe, QueryBuilder};
+use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::{Conn, Tx, dialect, history, list::push_in, run::columns, sql};
 use crate::{
@@ -17,6 +17,13 @@ use crate::{
         scope::{RunLease, Sweep},
     },
 };
+
+/// The columns of a [`Watched`].
+macro_rules! watched {
+    () => {
+        "id, agent, lease_generation, lease_counter, lease_holder is null as free"
+    };
+}
 
 /// How a run ends.
 #[derive(Clone, Debug)]
@@ -45,28 +52,45 @@ impl From<Granted> for RunLease {
     }
 }
 
-/// Claims the oldest queued run whose project has none running, for `worker`. Of a project's queued runs only the oldest is
-/// looked at, so that they are executed in the order in which they were asked for. Workers that claim at once get different
-/// runs; `None` means that there is nothing to claim, or that what there is is being claimed or stopped just now.
-pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+/// Who claims.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// Its name in timelines.
+    pub name: String,
+    /// The agents that it serves.
+    pub agents: Vec<String>,
+    /// Whose runs it may have; everybody's, when absent.
+    pub user_id: Option<UserId>,
+}
+
+/// Claims the oldest queued run whose project has none running, of those that the claimant may have. Of a project's queued runs
+/// only the oldest is looked at, so that they are executed in the order in which they were asked for. Workers that claim at
+/// once get different runs; `None` means that there is nothing to claim, or that what there is is being claimed or stopped just
+/// now.
+pub async fn claim(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Result<Option<RunLease>> {
     let running = RunStatus::Queued.after(Transition::Start)?;
-    let statement = AssertSqlSafe(format!(
-        "update run set status = $3, lease_holder = $2, lease_counter = 0,
-        lease_generation = lease_generation + 1
-        where status = 'QUEUED' and id = (
-            select queued.id from run as queued where queued.status = 'QUEUED' and not exists (
+    let skip_locked = dialect::skip_locked(tx);
+    let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => {
+        let mut query = QueryBuilder::new("update run set status = ");
+        query.push_bind(running).push(", lease_holder = ").push_bind(&claimant.name);
+        query.push(
+            ", lease_counter = 0, lease_generation = lease_generation + 1
+            where status = 'QUEUED' and id = (
+                select queued.id from run as queued where queued.status = 'QUEUED' and ");
+        push_theirs(&mut query, claimant);
+        query.push(
+            " and not exists (
                 select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
             and exists (
-                select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > $1)
-            and not exists (
+                select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > ");
+        query.push_bind(now).push(
+            ") and not exists (
                 select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
                 and older.status in ('QUEUED', 'RUNNING') and older.number + 0 < queued.number)
-            order by queued.id limit 1{})
-        returning id, user_id, project_id, lease_generation",
-        dialect::skip_locked(tx)
-    ));
-    let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => sqlx::query_as(statement)
-        .bind(now).bind(worker).bind(running).fetch_optional(c).await);
+            order by queued.id limit 1");
+        query.push(skip_locked).push(") returning id, user_id, project_id, lease_generation");
+        query.build_query_as().fetch_optional(c).await
+    });
     match claimed {
         // Another worker was quicker with a run of the same project.
         Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
@@ -82,11 +106,37 @@ pub async fn claim(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Opti
     }
 }
 
+/// Restricts a select of `queued` to runs that the claimant may have.
+fn push_theirs<DB: Database>(query: &mut QueryBuilder<DB>, claimant: &Claimant)
+where
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+    UserId: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    push_in(query, "queued.agent", claimant.agents.iter().cloned());
+    if let Some(user_id) = claimant.user_id {
+        query.push(" and queued.user_id = ").push_bind(user_id);
+    }
+}
+
+/// A run that the claimant may have and that nobody holds any more: a worker left it. The one that waits longest comes first.
+pub async fn left(tx: &mut Tx, claimant: &Claimant) -> Result<Option<Watched>> {
+    let skip_locked = dialect::skip_locked(tx);
+    Ok(sql!(tx, c => {
+        let mut query = QueryBuilder::new(concat!("select ", watched!(), " from run as queued where status = 'RUNNING'
+            and lease_holder is null and "));
+        push_theirs(&mut query, claimant);
+        query.push(" order by id limit 1").push(skip_locked);
+        query.build_query_as().fetch_optional(c).await
+    })?)
+}
+
 /// A lease as the watchers see it.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Watched {
     /// The run.
     pub id: RunId,
+    /// Which agent executes it.
+    pub agent: String,
     /// How often the lease was granted.
     pub lease_generation: i64,
     /// How often it was renewed since.
@@ -97,13 +147,22 @@ pub struct Watched {
 
 /// All leases of running runs.
 pub async fn watch(conn: &mut Conn, _: &Sweep) -> Result<Vec<Watched>> {
-    Ok(sql!(conn, c => sqlx::query_as(
-        "select id, lease_generation, lease_counter, lease_holder is null as free from run where status = 'RUNNING'")
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", watched!(), " from run where status = 'RUNNING'"))
         .fetch_all(c).await)?)
 }
 
+/// Takes a lease away that did not move since it was `seen`, and gives it to nobody: the run is free to take. Says whether it
+/// was so.
+pub async fn release(tx: &mut Tx, _: &Sweep, seen: &Watched) -> Result<bool> {
+    Ok(sql!(tx, c => sqlx::query(
+        "update run set lease_holder = null, lease_counter = lease_counter + 1
+        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_counter = $3 and lease_holder is not null")
+        .bind(seen.id).bind(seen.lease_generation).bind(seen.lease_counter)
+        .execute(c).await.map(|done| done.rows_affected() > 0))?)
+}
+
 /// Takes a lease over that did not move since it was `seen`, for `worker`.
-pub async fn take_over(tx: &mut Tx, _: &Sweep, seen: &Watched, worker: &str) -> Result<Option<RunLease>> {
+pub async fn take_over(tx: &mut Tx, seen: &Watched, worker: &str) -> Result<Option<RunLease>> {
     let granted: Option<Granted> = sql!(tx, c => sqlx::query_as(
         "update run set lease_holder = $4, lease_counter = 0, lease_generation = lease_generation + 1
         where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_counter = $3
@@ -136,14 +195,22 @@ pub async fn run_of(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> {
         .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?)
 }
 
+/// The run of a lease whose holder has ended it.
+pub async fn ended_by(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> {
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
+        " from run where id = $1 and status in ('COMPLETED', 'FAILED', 'CANCELLED') and lease_generation = $2"))
+        .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?)
+}
+
 /// Moves the run's sequence on by `count` for the lease's holder; answers with the new last sequence, or `None` if the lease
-/// is lost. The row that this locks is the order of the timeline.
-pub async fn advance(tx: &mut Tx, lease: &RunLease, count: i64) -> Result<Option<i64>> {
+/// is lost, or if the last one was not `after`. The row that this locks is the order of the timeline.
+pub async fn advance(tx: &mut Tx, lease: &RunLease, after: Option<i64>, count: i64) -> Result<Option<i64>> {
     Ok(sql!(tx, c => sqlx::query_scalar(
         "update run set last_sequence = last_sequence + $3
         where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
+        and last_sequence = coalesce($4, last_sequence)
         returning last_sequence")
-        .bind(lease.run_id()).bind(lease.generation()).bind(count).fetch_optional(c).await)?)
+        .bind(lease.run_id()).bind(lease.generation()).bind(count).bind(after).fetch_optional(c).await)?)
 }
 
 /// Adds tokens to the run's totals, over all and for the model. Adds nothing if the lease is lost: the caller learns that

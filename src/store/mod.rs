@@ -269,6 +269,14 @@ impl Store {
                 let append = Arc::new(append);
                 writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
             }
+            // Where a run stands is known only to those who hold its row.
+            Engine::Postgres { .. } if append.after.is_some() => {
+                self.write(move |tx| {
+                    let append = append.clone();
+                    async move { event::append(tx, &append).await }.boxed()
+                })
+                .await
+            }
             Engine::Postgres { gatherer, .. } => gatherer.append(append).await,
         }
     }

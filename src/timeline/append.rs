@@ -9,17 +9,17 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Detail, Error, Kind, Result},
     model::{
         event::{EventBody, RunCancelled, RunQueued, RunResumed, RunStarted},
         id::UserId,
         run::{CancelledBy, Run, RunFailure, RunStatus, Transition},
-        scope::{RunLease, Sweep},
+        scope::RunLease,
     },
     store::{
         Store, Tx,
         event::{self, Append},
-        lease::{self, Ending, Watched},
+        lease::{self, Claimant, Ending, Watched},
         run,
     },
 };
@@ -31,22 +31,26 @@ pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
     event::insert(tx, run.id, 1, run.created_at, &[queued.into()]).await
 }
 
-/// Claims the next run for `worker`; its timeline says so.
-pub async fn start(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
-    let Some(lease) = lease::claim(tx, worker, now).await? else { return Ok(None) };
-    tell(tx, lease, now, RunStarted { worker: worker.to_owned() }.into()).await?;
+/// Claims the next queued run that the claimant may have; its timeline says so.
+pub async fn start(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::claim(tx, claimant, now).await? else { return Ok(None) };
+    tell(tx, lease, now, RunStarted { worker: claimant.name.clone() }.into()).await?;
     Ok(Some(lease))
 }
 
+/// Takes up a run that the claimant may have: one that its holder left, or the next queued one.
+pub async fn take_up(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    if let Some(left) = lease::left(tx, claimant).await?
+        && let Some(lease) = resume(tx, &left, &claimant.name, now).await?
+    {
+        return Ok(Some(lease));
+    }
+    start(tx, claimant, now).await
+}
+
 /// Takes over a run whose holder stopped, for `worker`; its timeline says so.
-pub async fn resume(
-    tx: &mut Tx,
-    sweep: &Sweep,
-    seen: &Watched,
-    worker: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<RunLease>> {
-    let Some(lease) = lease::take_over(tx, sweep, seen, worker).await? else { return Ok(None) };
+pub async fn resume(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::take_over(tx, seen, worker).await? else { return Ok(None) };
     let reason = if seen.free {
         "The worker before handed the run back."
     } else {
@@ -56,9 +60,18 @@ pub async fn resume(
     Ok(Some(lease))
 }
 
+/// Ends a run that is to stop and whose holder left it, for `worker`; says whether it was so.
+pub async fn stop(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<bool> {
+    let Some(lease) = resume(tx, seen, worker, now).await? else { return Ok(false) };
+    let run = lease::run_of(tx, &lease).await?;
+    let by = run.and_then(|run| run.cancel_requested_by).unwrap_or(CancelledBy::User);
+    finish(tx, &lease, now, RunCancelled { by }.into()).await?;
+    Ok(true)
+}
+
 /// Appends one event that comes with a new lease.
 async fn tell(tx: &mut Tx, lease: RunLease, at: DateTime<Utc>, event: EventBody) -> Result<i64> {
-    append(tx, &Append { lease, at, bodies: vec![event], turn: None, usage: None }).await
+    append(tx, &Append { lease, after: None, at, bodies: vec![event], turn: None }).await
 }
 
 /// Appends for the lease's holder; answers with the last sequence. [`Kind::Expired`] if the lease is lost.
@@ -128,4 +141,5 @@ fn ending(from: RunStatus, end: &EventBody, at: DateTime<Utc>) -> Result<Ending>
 /// The lease is not held any more.
 pub fn lost() -> Error {
     Error::new(Kind::Expired, "The lease of this run is lost: another worker has it, or the run has ended.")
+        .with(Detail::LeaseLost)
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
     app::{
-        activity,
+        AGENT, activity,
         deletion::{self, Left},
         session, sweep,
     },
@@ -24,7 +24,7 @@ use crate::{
     },
     store::{
         deletion::Deleting,
-        lease::{self, Watched},
+        lease::{self, Claimant, Watched},
     },
     timeline::append,
 };
@@ -72,22 +72,23 @@ pub(super) async fn take_up(shop: Shop) {
 }
 
 async fn next(shop: &Shop) -> Result<Option<RunLease>> {
-    let name = shop.name.clone();
     loop {
         // Taken in a statement of its own, so that the list is not held while the database is asked.
         let due = shop.due().pop();
         let Some(due) = due else { break };
         let name = shop.name.clone();
-        let taken = shop
-            .app
-            .store
-            .write(move |tx| async move { append::resume(tx, &Sweep::new(), &due, &name, clock::now()).await }.boxed());
+        let taken =
+            shop.app.store.write(move |tx| async move { append::resume(tx, &due, &name, clock::now()).await }.boxed());
         if let Some(lease) = taken.await? {
             tracing::info!(run = %lease.run_id(), "took a run over");
             return Ok(Some(lease));
         }
     }
-    let claimed = shop.app.store.write(move |tx| async move { append::start(tx, &name, clock::now()).await }.boxed());
+    let claimant = Claimant { name: shop.name.to_string(), agents: vec![AGENT.to_owned()], user_id: None };
+    let claimed = shop.app.store.write(move |tx| {
+        let claimant = claimant.clone();
+        async move { append::start(tx, &claimant, clock::now()).await }.boxed()
+    });
     claimed.await
 }
 
@@ -156,7 +157,8 @@ async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<Ru
 }
 
 /// Watches leases. One may be taken over when its holder handed it back, or when it did not move for its whole length on this
-/// worker's own clock. Nothing is taken early, least of all at the start.
+/// worker's own clock. Nothing is taken early, least of all at the start. Runs of agents that are served elsewhere are set free
+/// for the workers there.
 pub(super) async fn watch(shop: Shop) {
     let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
     let every = WATCH.min(shop.setup.crew.lease / 4);
@@ -187,15 +189,50 @@ async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Res
     let now = Instant::now();
     let mut due = Vec::new();
     let mut still = HashMap::with_capacity(leases.len());
+    let mut elsewhere = Vec::new();
     for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
         let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
         if lease.free || now.duration_since(since) >= shop.setup.crew.lease {
-            due.push(lease.clone());
+            let places = if lease.agent == AGENT { &mut due } else { &mut elsewhere };
+            places.push(lease.clone());
         }
         still.insert(lease.id, (lease, since));
     }
     *seen = still;
+    set_free(shop, elsewhere).await?;
     Ok(due)
+}
+
+/// Sets runs free that no worker elsewhere holds any more, and ends those that are to stop: nobody may come for them.
+async fn set_free(shop: &Shop, left: Vec<Watched>) -> Result<()> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let to_stop = lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await?;
+    for seen in left {
+        let run = seen.id;
+        let (stopped, name) = (to_stop.contains(&run), shop.name.clone());
+        if seen.free && !stopped {
+            continue;
+        }
+        let done = shop.app.store.write(move |tx| {
+            let (seen, name) = (seen.clone(), name.clone());
+            async move {
+                if stopped {
+                    append::stop(tx, &seen, &name, clock::now()).await
+                } else {
+                    lease::release(tx, &Sweep::new(), &seen).await
+                }
+            }
+            .boxed()
+        });
+        if done.await? {
+            tracing::info!(%run, stopped, "a run was left by its worker elsewhere");
+            shop.app.hints.ring(Topic::Run(run));
+            shop.app.hints.ring(Topic::Queue);
+        }
+    }
+    Ok(())
 }
 
 /// Ends the sessions whose time is up.

@@ -129,7 +129,7 @@ on_both! {
         assert_eq!(lost().await, [run]);
         let renewed = unit!(store, [] tx => lease::renew(tx, &run).await);
         assert!(!renewed.expect("an answer"), "its holder can do nothing with it");
-        let moved = unit!(store, [] tx => lease::advance(tx, &run, 1).await);
+        let moved = unit!(store, [] tx => lease::advance(tx, &run, None, 1).await);
         assert_eq!(moved.expect("an answer"), None);
     }
 

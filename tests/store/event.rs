@@ -29,7 +29,7 @@ fn note(text: &str) -> EventBody {
 }
 
 async fn append(store: &Store, lease: RunLease, bodies: Vec<EventBody>) -> i64 {
-    let append = Append { lease, at: clock::now(), bodies, turn: None, usage: None };
+    let append = Append { lease, after: None, at: clock::now(), bodies, turn: None };
     let appended = unit!(store, [append] tx => event::append(tx, &append).await);
     appended.expect("events are kept").expect("the lease is held")
 }

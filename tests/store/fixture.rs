@@ -17,7 +17,11 @@ use workroom::{
         uint53::UInt53,
         user::UserRole,
     },
-    store::{Conn, Store, Tx, artifact, file, lease, project, run, session, user},
+    store::{
+        Conn, Store, Tx, artifact, file,
+        lease::{self, Claimant},
+        project, run, session, user,
+    },
 };
 
 /// A unit of writing: `unit!(store, [what it needs a copy of] tx => what it does)`.
@@ -204,7 +208,8 @@ impl Desk {
 }
 
 pub(super) async fn claim(store: &Store, worker: &'static str) -> Option<RunLease> {
-    unit!(store, [] tx => lease::claim(tx, worker, clock::now()).await).expect("a claim is answered")
+    let claimant = Claimant { name: worker.into(), agents: vec!["general".into()], user_id: None };
+    unit!(store, [claimant] tx => lease::claim(tx, &claimant, clock::now()).await).expect("a claim is answered")
 }
 
 /// Ends a held run; answers with its last sequence.

@@ -11,7 +11,7 @@ use workroom::{
     },
     store::{
         Store,
-        lease::{self, Ending, Watched},
+        lease::{self, Claimant, Ending, Watched},
         run,
         turn::{self, Turn},
     },
@@ -27,7 +27,7 @@ async fn watched(store: &Store) -> Watched {
 }
 
 async fn take_over(store: &Store, seen: &Watched) -> Option<RunLease> {
-    unit!(store, [seen] tx => lease::take_over(tx, &Sweep::new(), &seen, "second").await).expect("an answer")
+    unit!(store, [seen] tx => lease::take_over(tx, &seen, "second").await).expect("an answer")
 }
 
 async fn renew(store: &Store, lease: RunLease) -> bool {
@@ -35,7 +35,7 @@ async fn renew(store: &Store, lease: RunLease) -> bool {
 }
 
 async fn advance(store: &Store, lease: RunLease, count: i64) -> Option<i64> {
-    unit!(store, [] tx => lease::advance(tx, &lease, count).await).expect("an answer")
+    unit!(store, [] tx => lease::advance(tx, &lease, None, count).await).expect("an answer")
 }
 
 fn tokens(input: u64, output: u64) -> TokenUsage {
@@ -78,6 +78,54 @@ on_both! {
         assert!(running.started_at.is_some());
         assert_eq!(end(&store, &lease, RunStatus::Completed).await, Some(1));
         assert_eq!(claim(&store, "worker").await.expect("the second").run_id(), two.id);
+    }
+
+    async fn a_claimant_is_given_what_it_may_have(store: Store) {
+        let (ada, bob) = (Desk::of(&store, "ada").await, Desk::of(&store, "bob").await);
+        let (hers, his) = (ada.queue(&store).await.id, bob.queue(&store).await.id);
+        let claimant = |agent: &str, of: &Desk| Claimant {
+            name: "elsewhere".into(),
+            agents: vec!["some/other".into(), agent.into()],
+            user_id: Some(of.viewer.user_id()),
+        };
+        let claim = async |claimant: Claimant| {
+            unit!(store, [claimant] tx => lease::claim(tx, &claimant, clock::now()).await).expect("an answer")
+        };
+        let left = async |claimant: Claimant| {
+            unit!(store, [claimant] tx => lease::left(tx, &claimant).await).expect("an answer")
+        };
+        assert_eq!(claim(claimant("another", &ada)).await, None);
+        let lease = claim(claimant("general", &bob)).await.expect("a run of bob's");
+        assert_eq!(lease.run_id(), his);
+        assert_eq!(claim(claimant("general", &bob)).await, None);
+
+        assert_eq!(left(claimant("general", &bob)).await, None, "it is held");
+        let seen = watched(&store).await;
+        let release = async |seen: Watched| {
+            unit!(store, [seen] tx => lease::release(tx, &Sweep::new(), &seen).await).expect("an answer")
+        };
+        assert!(renew(&store, lease).await);
+        assert!(!release(seen).await, "it has moved");
+        assert!(release(watched(&store).await).await);
+        assert!(!release(watched(&store).await).await, "it is free already");
+        assert!(!renew(&store, lease).await, "whoever held it has lost it");
+        assert_eq!(left(claimant("general", &ada)).await, None);
+        assert_eq!(left(claimant("another", &bob)).await, None);
+        let free = left(claimant("general", &bob)).await.expect("bob's run is free");
+        assert_eq!((free.id, free.free), (his, true));
+        assert!(take_over(&store, &free).await.is_some());
+        assert_eq!(claim(claimant("general", &ada)).await.map(|lease| lease.run_id()), Some(hers));
+    }
+
+    async fn an_append_that_says_where_it_comes_is_kept_nowhere_else(store: Store) {
+        let desk = Desk::of(&store, "ada").await;
+        desk.queue(&store).await;
+        let lease = claim(&store, "first").await.expect("the run");
+        let advance = async |after| unit!(store, [] tx => lease::advance(tx, &lease, Some(after), 2).await).expect("an answer");
+        assert_eq!(advance(1).await, None);
+        assert_eq!(advance(0).await, Some(2));
+        assert_eq!(advance(0).await, None);
+        assert_eq!(advance(2).await, Some(4));
     }
 
     async fn renewal_and_take_over_fence_the_earlier_holder(store: Store) {

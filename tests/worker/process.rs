@@ -100,8 +100,7 @@ impl Process {
 /// A user of the database in this folder, at the server of this address.
 pub async fn user(data: &Path, base: &str) -> User {
     let store = open_store(&settings_in(data)).await.expect("the database opens");
-    let new = NewToken { user_name: "amy".into(), admin: false, expires_in: None };
-    let (token, secret) = create_token(&store, new).await.expect("a token");
+    let (token, secret) = create_token(&store, NewToken::of("amy")).await.expect("a token");
     store.close().await;
     User::with_token(base.to_owned(), token, secret)
 }

@@ -4,6 +4,7 @@ pub mod crew;
 pub mod engine;
 pub mod form;
 pub mod live;
+pub mod outside;
 pub mod promise;
 pub mod runs;
 pub mod tables;
@@ -20,7 +21,10 @@ use workroom::{
     app::access::{NewToken, create_token, revoke_token},
     cli::house::House,
     config::{Given, Settings},
-    model::{id::TokenId, user::Token},
+    model::{
+        id::TokenId,
+        user::{Token, TokenScope},
+    },
     worker::Crew,
 };
 
@@ -92,12 +96,17 @@ impl World {
 
     /// A user whose token expires.
     pub async fn user_until(&self, name: &str, expires_in: Option<Duration>) -> User {
-        self.user_of(NewToken { user_name: name.into(), admin: false, expires_in }).await
+        self.user_of(NewToken { expires_in, ..NewToken::of(name) }).await
+    }
+
+    /// A worker of this user's: the same user, with a token that executes runs.
+    pub async fn worker_of(&self, name: &str) -> User {
+        self.user_of(NewToken { scope: TokenScope::Worker, ..NewToken::of(name) }).await
     }
 
     /// An admin with a token.
     pub async fn admin(&self, name: &str) -> User {
-        self.user_of(NewToken { user_name: name.into(), admin: true, expires_in: None }).await
+        self.user_of(NewToken { admin: true, ..NewToken::of(name) }).await
     }
 
     async fn user_of(&self, new: NewToken) -> User {

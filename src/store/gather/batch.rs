@@ -103,7 +103,7 @@ async fn advance(
     for append in appends {
         let sum = sums.entry(append.grant()).or_default();
         sum.count += append.append.count()?;
-        if let Some((_, usage)) = &append.append.usage {
+        for (_, usage) in append.append.usage() {
             sum.usage = sum.usage.plus(usage);
         }
     }
@@ -160,7 +160,7 @@ struct Turns<'a> {
 impl<'a> Rows<'a> {
     /// Adds an append whose run stands at `last`; moves that on, and answers with it.
     fn add(&mut self, encoded: &'a Encoded, last: &mut i64) -> i64 {
-        let (run, Append { at, bodies, turn, usage, .. }) = (encoded.run(), &encoded.append);
+        let (run, Append { at, bodies, turn, .. }) = (encoded.run(), &encoded.append);
         for (body, text) in bodies.iter().zip(&encoded.bodies) {
             *last += 1;
             self.events.runs.push(run);
@@ -175,7 +175,7 @@ impl<'a> Rows<'a> {
             self.turns.versions.push(turn.version);
             self.turns.records.push(&turn.record);
         }
-        if let Some((model, usage)) = usage {
+        for (model, usage) in encoded.append.usage() {
             let sum = self.usage.entry((run, model)).or_default();
             *sum = sum.plus(usage);
         }
