@@ -28,6 +28,7 @@ export default [
               'DeleteResult', // of its deletion, known by its path
               'Directory', // implied by the paths of its files
               'DurationStats', // figures
+              'Lease', // known by its `token`
               'ModelInfo', // known by its name
               'ModelUsage', // a figure of its run
               'PageInfo', // of its connection

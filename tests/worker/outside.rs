@@ -251,7 +251,7 @@ async fn what_a_worker_may_not_say_is_refused_by_its_place() {
         vec![said("x"); 501],
         vec![said("a"), said(&"x".repeat(65 << 10))],
         vec![json!({ "fileRead": { "area": "DRIVE", "path": "../secret" } })],
-        vec![json!({ "toolCalled": { "callId": "", "tool": "t", "input": null } })],
+        vec![json!({ "toolCalled": { "callId": "", "tool": "t", "input": {} } })],
         vec![json!({ "usageRecorded": { "model": "m", "inputTokens": 9_000_000_000_000_000_u64, "outputTokens": 0 } })],
     ] {
         let error = run.append_at(2, &events).await["userErrors"][0].take();
@@ -289,7 +289,21 @@ async fn what_a_worker_may_not_say_is_refused_by_its_place() {
             error["message"].as_str().expect("words")
         ));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    INVALID ["input","events"]: From 1 to 500 events at once.
+    INVALID ["input","events"]: From 1 to 500 events at once.
+    INVALID ["input","events","1"]: At most 65536 bytes of JSON in one event; these are 66585. Save what is larger as a file.
+    INVALID ["input","events","0"]: This path is not taken: `.` and `..` lead nowhere here.
+    INVALID ["input","events","0"]: `callId` has 1 to 200 characters, and no control characters.
+    INVALID ["input","events","0"]: At most 1000000000 tokens of each sort in one event.
+    INVALID ["input","agents"]: From 1 to 20 agents.
+    INVALID ["input","agents"]: Agents whose names begin with `workroom/` are this server's own. Take a name of yours.
+    INVALID ["input","worker"]: A name is needed.
+    INVALID ["input","waitSeconds"]: At most 20 seconds.
+    INVALID ["input","outcome","failed"]: A code is a word such as `MODEL_UNAVAILABLE`: capital letters, digits and `_`.
+    INVALID ["input","outcome","completed"]: The NUL character is not taken here.
+    INVALID ["input","outcome","cancelled"]: `cancelled` is true or left out. A run that was not stopped has completed or failed.
+    "#);
     let events = amy.whole_timeline(&run.run).await;
     assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["RUN_QUEUED", "RUN_STARTED"]);
     world.stop().await;
