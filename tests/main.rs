@@ -5,6 +5,7 @@ mod architecture;
 mod audit;
 mod bad_input;
 mod command_line;
+mod crash;
 mod deletion;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;

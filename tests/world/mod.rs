@@ -216,11 +216,15 @@ impl User {
     /// What a mutation answers: `field` is its name, `input` its input, `selection` what to ask of its payload besides
     /// `userErrors`.
     pub async fn mutate(&self, field: &str, input: Value, selection: &str) -> Value {
-        let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
-        let query = format!(
-            "mutation($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message path }} }} }}"
-        );
-        self.ask(&query, json!({ "input": input })).await[field].take()
+        self.ask(&mutation(field, selection), json!({ "input": input })).await[field].take()
+    }
+
+    /// The same from a server that may die first, or whose database may be away; then `None`.
+    pub async fn try_mutate(&self, field: &str, input: &Value, selection: &str) -> Option<Value> {
+        let mut answer = self.try_answer(&mutation(field, selection), json!({ "input": input })).await?;
+        let code = answer["errors"][0]["extensions"]["code"].as_str();
+        assert!(matches!(code, None | Some("UNAVAILABLE" | "TIMEOUT")), "{answer:#}");
+        code.is_none().then(|| answer["data"][field].take())
     }
 
     /// A new project's id.
@@ -285,6 +289,14 @@ impl User {
         let nodes = data["run"]["events"]["nodes"].as_array().expect("events");
         nodes.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
+}
+
+/// A mutation that takes an input and is asked for what the caller can mend.
+fn mutation(field: &str, selection: &str) -> String {
+    let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+    format!(
+        "mutation($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message path }} }} }}"
+    )
 }
 
 /// The id of an object in an answer.
