@@ -7,11 +7,12 @@ use workroom::{
     error::{Error, Result},
     model::{
         artifact::Artifact,
+        event::{RunCancelled, RunCompleted, RunFailed},
         file::{FileArea, FileVersion},
         id::{ArtifactId, FileId, ProjectId, RunId, SessionId, VersionId},
         page::{PageRequest, Take},
         project::Project,
-        run::{Run, RunStatus, TokenUsage},
+        run::{CancelledBy, Run, RunFailure, RunStatus, TokenUsage},
         scope::{ProjectScope, RunLease, Viewer},
         session::WorkspaceSession,
         uint53::UInt53,
@@ -215,7 +216,13 @@ pub(super) async fn end(store: &Store, lease: &RunLease, status: RunStatus) -> O
 }
 
 pub(super) fn ending(status: RunStatus) -> lease::Ending {
-    lease::Ending { status, answer: Some("42".into()), failure: None, at: clock::now() }
+    let answer = "42".to_owned();
+    let event = match status {
+        RunStatus::Completed => RunCompleted { answer: answer.clone() }.into(),
+        RunStatus::Failed => RunFailed { failure: RunFailure { code: "X".into(), message: "x".into(), retryable: false } }.into(),
+        _ => RunCancelled { by: CancelledBy::User }.into(),
+    };
+    lease::Ending { status, answer: Some(answer), failure: None, at: clock::now(), event }
 }
 
 /// Runs a statement as it stands, with ids bound to it; says how many rows it touched.

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use workroom::{
     clock,
     model::{
+        event::RunStarted,
         id::ProjectId,
         run::{CancelledBy, RunFailure, RunStatus, TokenUsage},
         scope::{RunLease, Sweep},
     },
     store::{
         Store,
+        event::{self, Append},
         lease::{self, Ending, Watched},
         run,
         turn::{self, Turn},
@@ -35,7 +37,9 @@ async fn renew(store: &Store, lease: RunLease) -> bool {
 }
 
 async fn advance(store: &Store, lease: RunLease, count: i64) -> Option<i64> {
-    unit!(store, [] tx => lease::advance(tx, &lease, count).await).expect("an answer")
+    let bodies = (0..count).map(|_| RunStarted { worker: "w".into() }.into()).collect();
+    let append = Append { lease, at: clock::now(), bodies, turn: None, usage: None };
+    unit!(store, [append] tx => event::append(tx, &append).await).expect("an answer")
 }
 
 fn tokens(input: u64, output: u64) -> TokenUsage {
@@ -169,7 +173,7 @@ on_both! {
         let failure = RunFailure { code: "OUT_OF_TURNS".into(), message: "nul \0 \"quoted\" 🚀".into(), retryable: true };
         let at = clock::now();
         let ending = Ending {
-            status: RunStatus::Failed, answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at,
+            answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at, ..ending(RunStatus::Failed)
         };
         let last = unit!(store, [ending] tx => lease::end(tx, &lease, &ending).await).expect("an answer");
         assert_eq!(last, Some(1));
@@ -226,7 +230,8 @@ on_both! {
         let fixed = [
             "id", "project_id", "user_id", "session_id", "number", "prompt", "agent", "model", "status", "answer", "failure",
             "cancel_requested_at", "cancel_requested_by", "created_at", "started_at", "completed_at", "rerun_of",
-            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "chain_from",
+            "chain_head",
         ];
         for column in fixed {
             let statement: &'static str = format!("update run set {column} = {column} where id = $1").leak();
