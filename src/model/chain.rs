@@ -129,7 +129,7 @@ mod tests {
         chain.push(1_700_000_000_000_000, "Notice", &content(&[1; 16], r#"{"level":"INFO","text":"a"}"#));
         chain.push(1_700_000_000_000_001, "Notice", &content(&[2; 16], ""));
         assert_eq!((chain.from, chain.last), (1, 2));
-        insta::assert_snapshot!(hex::encode(chain.head), @"");
+        insta::assert_snapshot!(hex::encode(chain.head), @"041aee27cb982b7dcbc5a82ae261e0f5b9d8bf2d73962c3b981d2d994d157892");
     }
 
     #[test]

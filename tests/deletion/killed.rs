@@ -7,7 +7,6 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use workroom::{
-    cli::house::open_store,
     model::{id::RunId, scope::Sweep},
     store::{
         Store,

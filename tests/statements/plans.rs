@@ -154,7 +154,7 @@ async fn use_everything(amy: &User) {
     }
     let in_project =
         format!("{{ project(id: \"{project}\") {{ file(area: DRIVE, path: \"terms.md\") {{ text }} LIST }} }}");
-    let of_run = format!("{{ run(id: \"{run}\") {{ id LIST }} }}");
+    let of_run = format!("{{ run(id: \"{run}\") {{ id integrity {{ status }} LIST }} }}");
     let of_session = format!("{{ node(id: \"{session}\") {{ ... on WorkspaceSession {{ id LIST }} }} }}");
     let orders = ["CREATED_AT", "NAME", "UPDATED_AT"]
         .map(|field| ["ASC", "DESC"].map(|direction| format!("orderBy: {{ field: {field}, direction: {direction} }}")));

@@ -216,13 +216,15 @@ pub(super) async fn end(store: &Store, lease: &RunLease, status: RunStatus) -> O
 }
 
 pub(super) fn ending(status: RunStatus) -> lease::Ending {
-    let answer = "42".to_owned();
-    let event = match status {
-        RunStatus::Completed => RunCompleted { answer: answer.clone() }.into(),
-        RunStatus::Failed => RunFailed { failure: RunFailure { code: "X".into(), message: "x".into(), retryable: false } }.into(),
+    let answer = (status == RunStatus::Completed).then(|| "42".to_owned());
+    let failed = RunFailure { code: "X".into(), message: "x".into(), retryable: false };
+    let failure = (status == RunStatus::Failed).then_some(failed);
+    let event = match (&answer, &failure) {
+        (Some(answer), _) => RunCompleted { answer: answer.clone() }.into(),
+        (_, Some(failure)) => RunFailed { failure: failure.clone() }.into(),
         _ => RunCancelled { by: CancelledBy::User }.into(),
     };
-    lease::Ending { status, answer: Some(answer), failure: None, at: clock::now(), event }
+    lease::Ending { status, answer, failure, at: clock::now(), event }
 }
 
 /// Runs a statement as it stands, with ids bound to it; says how many rows it touched.

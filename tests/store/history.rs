@@ -177,7 +177,7 @@ on_both! {
         let queued = Run { number: UInt53::from(5_u64), ..draft(&desk, "never") };
         unit!(store, [queued] tx => run::insert(tx, &queued).await).expect("a run");
         let owner = desk.viewer.user_id();
-        let stop = Ending { answer: None, ..ending(RunStatus::Cancelled) };
+        let stop = ending(RunStatus::Cancelled);
         let id = queued.id;
         unit!(store, [stop] tx => lease::end_queued(tx, owner, id, &stop).await).expect("an answer").expect("it is stopped");
         let lease = {
@@ -201,7 +201,7 @@ on_both! {
         drop(conn);
 
         // Its end makes it part of the past, with what it saved.
-        let now = Ending { answer: None, ..ending(RunStatus::Failed) };
+        let now = ending(RunStatus::Failed);
         unit!(store, [now] tx => lease::end(tx, &lease, &now).await).expect("an answer").expect("it ends");
         let mut conn = reading(&store).await;
         let audit = history::audit(&mut conn, &desk.viewer, &all).await.expect("an audit");
@@ -346,6 +346,7 @@ on_both! {
         let mark = "update project set deleting_at = updated_at where id = $1";
         change(&store, mark, vec![desk.project.id.0]).await.expect("the project is being deleted");
         change(&store, "delete from run_model where run_id = $1", vec![run.id.0]).await.expect("its usage goes");
+        change(&store, "delete from run_event where run_id = $1", vec![run.id.0]).await.expect("its events go");
         change(&store, "delete from run where id = $1", vec![run.id.0]).await.expect("it goes");
         for gone in ["delete from ended_run where id = $1", "delete from run_search where run_id = $1"] {
             assert_eq!(change(&store, gone, vec![run.id.0]).await.expect("an answer"), 0, "nothing was left: {gone}");

@@ -92,7 +92,7 @@ on_both! {
         end(&store, &leases[0], RunStatus::Completed).await.expect("it ends");
         let owner = ada.user_id();
         let (running, ended) = (leases[1].run_id(), leases[0].run_id());
-        let stop = lease::Ending { answer: None, ..ending(RunStatus::Cancelled) };
+        let stop = ending(RunStatus::Cancelled);
         unit!(store, [stop] tx => lease::end_running(tx, owner, running, &stop).await).expect("an answer").expect("it ends");
         let queued = queue(&store, &Desk::another(&store, &ada).await).await.id;
         unit!(store, [stop] tx => lease::end_queued(tx, owner, queued, &stop).await).expect("an answer").expect("it ends");
@@ -197,10 +197,9 @@ async fn runs_of_before_are_sealed_from_where_they_go_on(location: Location) {
     for lease in [done, under_way, gathered] {
         store.append(says(lease, &["a", "b"])).await.expect("kept").expect("the lease is held");
     }
-    let stop = |status| lease::Ending { answer: None, ..ending(status) };
     end(&store, &done, RunStatus::Cancelled).await.expect("it ends");
     let of_run = if matches!(location, Location::Postgres(_)) { " on run" } else { "" };
-    let fixed = format!("drop trigger run_ended_is_fixed{of_run}").leak();
+    let fixed: &'static str = format!("drop trigger run_ended_is_fixed{of_run}").leak();
     for undo in [
         fixed,
         "alter table run_event drop column salt",
@@ -227,7 +226,7 @@ async fn runs_of_before_are_sealed_from_where_they_go_on(location: Location) {
     let append = says(under_way, &["c"]);
     unit!(store, [append] tx => event::append(tx, &append).await).expect("kept").expect("the lease is held");
     assert_eq!(store.append(says(gathered, &["c"])).await.expect("kept"), Some(4));
-    let stop = stop(RunStatus::Cancelled);
+    let stop = ending(RunStatus::Cancelled);
     let owner = ada.user_id();
     unit!(store, [stop] tx => lease::end_queued(tx, owner, queued, &stop).await).expect("an answer").expect("it ends");
     for (run, from, events) in [(under_way.run_id(), 4, 4), (gathered.run_id(), 4, 4), (queued, 2, 2)] {

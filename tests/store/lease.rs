@@ -196,7 +196,7 @@ on_both! {
         for _ in 0..20 {
             let queued = desk.queue(&store).await;
             let (owner, id) = (desk.viewer.user_id(), queued.id);
-            let ending = Ending { answer: None, ..ending(RunStatus::Cancelled) };
+            let ending = ending(RunStatus::Cancelled);
             let stop = async { unit!(store, [ending] tx => lease::end_queued(tx, owner, id, &ending).await).expect("an answer") };
             let (claimed, stopped) = tokio::join!(claim(&store, "worker"), stop);
             assert_ne!(claimed.is_some(), stopped.is_some());
@@ -242,6 +242,7 @@ on_both! {
         assert_eq!(advance(&store, lease, 1).await, None);
         let mark = "update project set deleting_at = updated_at where id = $1";
         change(&store, mark, vec![desk.project.id.0]).await.expect("the project is being deleted");
+        change(&store, "delete from run_event where run_id = $1", vec![ended.id.0]).await.expect("its event may go now");
         assert_eq!(change(&store, "delete from run where id = $1", vec![ended.id.0]).await.expect("it may go now"), 1);
     }
 
