@@ -27,7 +27,7 @@ const NEEDED: [&str; 13] = [
     "session_by_user",
 ];
 /// Some of the statements that are to be heard, so that the story is not told of nothing.
-const HEARD: [&str; 11] = [
+const HEARD: [&str; 12] = [
     "from project where",
     "from project_label where",
     "from run where not user_id",
@@ -36,6 +36,7 @@ const HEARD: [&str; 11] = [
     "from file join",
     "from session where",
     "from run_event where",
+    "max(sequence) from run_event where",
     "from run as queued",
     "from token where (revoked_at",
     "lease_holder is null as free from run",

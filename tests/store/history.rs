@@ -36,7 +36,7 @@ async fn ended(store: &Store, desk: &Desk, number: i64, (status, millis): (RunSt
     };
     let started = get(store, desk, run.id).await.started_at.expect("it is started");
     let answer = run.answer.clone();
-    let ending = Ending { answer, at: started + TimeDelta::milliseconds(millis), ..ending(status) };
+    let ending = Ending { answer, failure: None, at: started + TimeDelta::milliseconds(millis), ..ending(status) };
     unit!(store, [ending] tx => {
         lease::add_usage(tx, &lease, "m", &usage).await?;
         lease::end(tx, &lease, &ending).await
