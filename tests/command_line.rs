@@ -186,7 +186,7 @@ async fn every_subcommand_explains_itself() {
     let home = Home::new();
     // What each reads: everything, what finds the database, or nothing.
     let (all, database, none) = (["--data", "--listen"].as_slice(), ["--data"].as_slice(), [].as_slice());
-    let commands: [(&[&str], &[&str]); 10] = [
+    let commands: [(&[&str], &[&str]); 11] = [
         (&[], all),
         (&["serve"], all),
         (&["demo"], all),
@@ -197,6 +197,7 @@ async fn every_subcommand_explains_itself() {
         (&["token", "list"], database),
         (&["token", "revoke"], database),
         (&["doctor"], all),
+        (&["verify"], database),
     ];
     for (command, settings) in commands {
         let mut arguments = command.to_vec();

@@ -58,7 +58,10 @@ async fn story(engine: &str, url: Option<String>) {
     }
     // Of a few kills fewer may do so by chance.
     let share = if long() { 2 } else { 4 };
-    assert!(between * share >= kills, "{between} of {kills} kills fell between a write and its acknowledgement:\n{told}");
+    assert!(
+        between * share >= kills,
+        "{between} of {kills} kills fell between a write and its acknowledgement:\n{told}"
+    );
     place.leave().await;
 }
 

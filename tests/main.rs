@@ -14,6 +14,7 @@ mod first_run;
 mod graphiql;
 mod guides;
 mod history;
+mod integrity;
 mod licences;
 mod lint;
 mod parity;

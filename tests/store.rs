@@ -13,6 +13,7 @@ mod file;
 mod fixture;
 mod history;
 mod idempotency;
+mod integrity;
 mod lease;
 mod migration;
 mod project;

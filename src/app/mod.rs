@@ -7,6 +7,7 @@ pub mod deletion;
 pub mod file;
 pub mod history;
 mod idempotency;
+pub mod integrity;
 pub mod outside;
 pub mod project;
 pub mod run;

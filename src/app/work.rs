@@ -279,7 +279,12 @@ impl Effect {
             Self::Write { version, placing } => {
                 FileWritten { area: placing.area, path: placing.path.clone(), size: version.size }.into()
             }
-            Self::Output(artifact) => ArtifactCreated { artifact_id: artifact.id, name: artifact.name.clone() }.into(),
+            Self::Output(artifact) => ArtifactCreated {
+                artifact_id: artifact.id,
+                name: artifact.name.clone(),
+                sha256: Some(artifact.version.sha256.clone()),
+            }
+            .into(),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod house;
 mod log;
 mod serve;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -43,15 +44,19 @@ enum Command {
     Token(token::Command),
     /// Check the settings, the database (bringing it up to date) and the files
     Doctor,
+    /// Check that runs, artifacts and files are what was recorded, beside a server or without; fails if something is not
+    Verify(verify::Flags),
 }
 
 /// What a command reads that works on the database alone.
 const DATABASE: [&str; 5] = ["data", "database_url", "log_format", "log", "config"];
+/// What a command reads that works on the database and the files.
+const KEPT: [&str; 6] = ["data", "database_url", "files_url", "log_format", "log", "config"];
 
 /// The command line. Each command takes every setting, so that a script may give all of them the same, and shows those it reads.
 fn command_line() -> clap::Command {
     let settings = Given::augment_args(clap::Command::new("settings"));
-    let reads = [("schema", [].as_slice()), ("migrate", &DATABASE), ("token", &DATABASE)];
+    let reads = [("schema", [].as_slice()), ("migrate", &DATABASE), ("token", &DATABASE), ("verify", &KEPT)];
     reads.into_iter().fold(CommandLine::command(), |whole, (name, read)| {
         let unread = settings.get_arguments().filter(|setting| !read.contains(&setting.get_id().as_str()));
         let hidden: Vec<_> = unread.map(|setting| setting.clone().hide(true)).collect();
@@ -93,6 +98,7 @@ fn run(given: Given, command: Command) -> Result<ExitCode> {
             }
             Command::Token(command) => token::run(&settings, command).await,
             Command::Doctor => doctor::run(&settings).await,
+            Command::Verify(flags) => verify::run(&settings, flags).await,
         }
     })
 }

@@ -6,6 +6,7 @@
 //! | [`ProjectScope`] | a use case, for one project of the viewer's | everything of that project |
 //! | [`RunLease`] | a worker, for one run | that run's timeline, and its project's files |
 //! | [`Sweep`] | the reapers | ids of what is due, and the transitions that are due |
+//! | [`Inspection`] | a check of what is kept | rows and bytes of one user or of all, to compare them with their seals |
 //! | [`OutsideWorker`] | a worker that lives elsewhere | claims of its user's runs, and what it does with their leases |
 //! | [`Admin`] | an admin's operation | sessions and what admins did to them, never what is in a project |
 //!
@@ -168,5 +169,28 @@ impl Sweep {
 impl Default for Sweep {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The right to check what is kept: it reads what is sealed, and tells what is not what it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Inspection {
+    owner: Option<UserId>,
+}
+
+impl Inspection {
+    /// Of the viewer's own.
+    pub fn of(viewer: &Viewer) -> Self {
+        Self { owner: Some(viewer.user_id) }
+    }
+
+    /// Of everybody's: for whoever runs the server, at its command line.
+    pub fn of_everything() -> Self {
+        Self { owner: None }
+    }
+
+    /// Whose alone; nobody's in particular if it is of everything.
+    pub fn owner(&self) -> Option<UserId> {
+        self.owner
     }
 }

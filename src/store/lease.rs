@@ -5,16 +5,26 @@
 
 use chrono::{DateTime, Utc};
 
-use sqlx::{Database, Encode, QueryBuilder, Type};
+use sqlx::{AssertSqlSafe, Database, Encode, QueryBuilder, Type};
 
-use super::{Conn, Tx, dialect, history, list::push_in, run::columns, sql};
+use super::{
+    Conn, Tx,
+    chain::{self, Entry, Linked, Standing, standing},
+    dialect, history,
+    list::push_in,
+    run::columns,
+    sql,
+};
 use crate::{
     clock,
     error::{Error, Kind, Result},
     model::{
+        chain::{Chain, Hash},
+        event::EventBody,
         id::{ProjectId, RunId, UserId},
         run::{Run, RunFailure, RunStatus, TokenUsage, Transition},
         scope::{RunLease, Sweep},
+        text,
     },
 };
 
@@ -36,6 +46,15 @@ pub struct Ending {
     pub failure: Option<RunFailure>,
     /// When.
     pub at: DateTime<Utc>,
+    /// What its timeline tells of it: the last event.
+    pub event: EventBody,
+}
+
+/// The condition that a lease, of the run $1 and the generation $2, is held.
+macro_rules! held {
+    () => {
+        " where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null"
+    };
 }
 
 #[derive(sqlx::FromRow)]
@@ -173,9 +192,7 @@ pub async fn take_over(tx: &mut Tx, seen: &Watched, worker: &str) -> Result<Opti
 
 /// Renews a lease; says whether it is still held.
 pub async fn renew(tx: &mut Tx, lease: &RunLease) -> Result<bool> {
-    Ok(sql!(tx, c => sqlx::query(
-        "update run set lease_counter = lease_counter + 1
-        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null")
+    Ok(sql!(tx, c => sqlx::query(concat!("update run set lease_counter = lease_counter + 1", held!()))
         .bind(lease.run_id()).bind(lease.generation()).execute(c).await.map(|done| done.rows_affected() > 0))?)
 }
 
@@ -190,8 +207,7 @@ pub async fn hand_back(tx: &mut Tx, lease: &RunLease) -> Result<()> {
 
 /// The run of a lease, if it is still held.
 pub async fn run_of(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> {
-    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(),
-        " from run where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null"))
+    Ok(sql!(conn, c => sqlx::query_as(concat!("select ", columns!(), " from run", held!()))
         .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?)
 }
 
@@ -202,24 +218,61 @@ pub async fn ended_by(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> 
         .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?)
 }
 
-/// Moves the run's sequence on by `count` for the lease's holder; answers with the new last sequence, or `None` if the lease
-/// is lost, or if the last one was not `after`. The row that this locks is the order of the timeline.
-pub async fn advance(tx: &mut Tx, lease: &RunLease, after: Option<i64>, count: i64) -> Result<Option<i64>> {
-    Ok(sql!(tx, c => sqlx::query_scalar(
-        "update run set last_sequence = last_sequence + $3
-        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
-        and last_sequence = coalesce($4, last_sequence)
-        returning last_sequence")
-        .bind(lease.run_id()).bind(lease.generation()).bind(count).bind(after).fetch_optional(c).await)?)
+/// Moves the run's timeline on for the lease's holder; answers with the new last sequence, or `None` if the lease is lost, or if the
+/// last sequence was not `after`. The row that this locks is the order of the timeline: sequence and chain are read and moved on
+/// under one lock.
+pub(super) async fn advance(
+    tx: &mut Tx,
+    lease: &RunLease,
+    after: Option<i64>,
+    at: DateTime<Utc>,
+    entries: &[Entry],
+) -> Result<Option<i64>> {
+    let Some(mut chain) = standing_of(tx, lease).await? else { return Ok(None) };
+    if after.is_some_and(|after| after != chain.last) {
+        return Ok(None);
+    }
+    if entries.is_empty() {
+        return Ok(Some(chain.last));
+    }
+    let first = chain.last + 1;
+    let hashes = chain::link(&mut chain, at, entries);
+    let moved = sql!(tx, c => sqlx::query(concat!(
+        "update run set last_sequence = $3, chain_from = $4, chain_head = $5", held!(), " and last_sequence = $6"))
+        .bind(lease.run_id()).bind(lease.generation()).bind(chain.last).bind(chain.from).bind(chain.head.as_slice())
+        .bind(first - 1).execute(c).await.map(|done| done.rows_affected() > 0))?;
+    if !moved {
+        return Err(Error::internal("a run moved on although its row was held"));
+    }
+    chain::insert(tx, &Linked { run: lease.run_id(), first, at, entries, hashes: &hashes }).await?;
+    Ok(Some(chain.last))
+}
+
+/// Where the timeline of the lease's run stands, and will until the unit ends; `None` if the lease is lost.
+async fn standing_of(tx: &mut Tx, lease: &RunLease) -> Result<Option<Chain>> {
+    let statement = format!(concat!("select ", standing!(), " from run", held!(), "{}"), dialect::locked(tx));
+    let standing: Option<Standing> = sql!(tx, c => sqlx::query_as(AssertSqlSafe(statement))
+        .bind(lease.run_id()).bind(lease.generation()).fetch_optional(c).await)?;
+    Ok(standing.map(|standing| standing.chain()))
+}
+
+/// The same for an owner's run that stands at `status`.
+async fn standing_at(tx: &mut Tx, owner: UserId, run: RunId, status: RunStatus) -> Result<Option<Chain>> {
+    let statement = format!(
+        concat!("select ", standing!(), " from run where id = $1 and user_id = $2 and status = $3{}"),
+        dialect::locked(tx)
+    );
+    let standing: Option<Standing> = sql!(tx, c => sqlx::query_as(AssertSqlSafe(statement))
+        .bind(run).bind(owner).bind(status).fetch_optional(c).await)?;
+    Ok(standing.map(|standing| standing.chain()))
 }
 
 /// Adds tokens to the run's totals, over all and for the model. Adds nothing if the lease is lost: the caller learns that
-/// from [`advance`], in the same unit.
+/// when it appends, in the same unit.
 pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &TokenUsage) -> Result<()> {
-    let held = sql!(tx, c => sqlx::query(
+    let held = sql!(tx, c => sqlx::query(concat!(
         "update run set input_tokens = input_tokens + $3, cached_input_tokens = cached_input_tokens + $4,
-        output_tokens = output_tokens + $5, reasoning_tokens = reasoning_tokens + $6
-        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null")
+        output_tokens = output_tokens + $5, reasoning_tokens = reasoning_tokens + $6", held!()))
         .bind(lease.run_id()).bind(lease.generation()).bind(usage.input_tokens).bind(usage.cached_input_tokens)
         .bind(usage.output_tokens).bind(usage.reasoning_tokens).execute(c).await.map(|done| done.rows_affected() > 0))?;
     if !held {
@@ -237,51 +290,90 @@ pub async fn add_usage(tx: &mut Tx, lease: &RunLease, model: &str, usage: &Token
     Ok(())
 }
 
-/// Ends a run for the lease's holder and moves its sequence on by one; answers as [`advance`] does.
+/// The event that ends a run, in its place.
+struct Terminal {
+    run: RunId,
+    at: DateTime<Utc>,
+    entries: Vec<Entry>,
+    hashes: Vec<Hash>,
+    chain: Chain,
+}
+
+impl Terminal {
+    fn after(mut chain: Chain, run: RunId, ending: &Ending) -> Result<Self> {
+        let entries = chain::prepare(std::slice::from_ref(&ending.event))?;
+        let hashes = chain::link(&mut chain, ending.at, &entries);
+        Ok(Self { run, at: ending.at, entries, hashes, chain })
+    }
+
+    /// Keeps the event of a run whose row says that it has ended; answers with its sequence.
+    async fn keep(self, tx: &mut Tx) -> Result<i64> {
+        let Self { run, at, entries, hashes, chain } = self;
+        chain::insert(tx, &Linked { run, first: chain.last, at, entries: &entries, hashes: &hashes }).await?;
+        Ok(chain.last)
+    }
+}
+
+/// A run's row did not change as it should have under the lock on it.
+fn slipped(changed: u64) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(Error::internal("a run's row changed although it was held")) }
+}
+
+/// Ends a run for the lease's holder, with the event that says so; answers with its last sequence, or `None` if the lease is lost.
 /// An end never reads as earlier than the start, even if the clock was set back in between.
 /// A NUL in the answer becomes the replacement character: PostgreSQL keeps no NUL in text, and a run must be able to end.
 pub async fn end(tx: &mut Tx, lease: &RunLease, ending: &Ending) -> Result<Option<i64>> {
+    let Some(chain) = standing_of(tx, lease).await? else { return Ok(None) };
+    let terminal = Terminal::after(chain, lease.run_id(), ending)?;
     let failure = failure_json(ending)?;
-    let answer = ending.answer.as_ref().map(|answer| answer.replace('\0', "\u{fffd}"));
-    let last = sql!(tx, c => sqlx::query_scalar(
-        "update run set status = $3, answer = $4, failure = $5, last_sequence = last_sequence + 1,
+    let answer = ending.answer.as_deref().map(text::without_nul);
+    let changed = sql!(tx, c => sqlx::query(concat!(
+        "update run set status = $3, answer = $4, failure = $5, last_sequence = $7, chain_from = $8, chain_head = $9,
         completed_at = case when started_at > $6 then started_at else $6 end,
-        lease_holder = null
-        where id = $1 and status = 'RUNNING' and lease_generation = $2 and lease_holder is not null
-        returning last_sequence")
+        lease_holder = null", held!()))
         .bind(lease.run_id()).bind(lease.generation()).bind(ending.status).bind(answer).bind(failure)
-        .bind(ending.at).fetch_optional(c).await)?;
-    recorded(tx, lease.run_id(), last).await
+        .bind(ending.at).bind(terminal.chain.last).bind(terminal.chain.from).bind(terminal.chain.head.as_slice())
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    slipped(changed)?;
+    let last = terminal.keep(tx).await?;
+    history::record(tx, lease.run_id()).await?;
+    Ok(Some(last))
 }
 
-/// Ends a run that nobody has started; answers with its last sequence, or `None` if it is not queued any more.
+/// Ends a run that nobody has started, with the event that says so; answers with its last sequence, or `None` if it is not queued
+/// any more.
 pub async fn end_queued(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
+    let Some(chain) = standing_at(tx, owner, run, RunStatus::Queued).await? else { return Ok(None) };
+    let terminal = Terminal::after(chain, run, ending)?;
     let failure = failure_json(ending)?;
-    let last = sql!(tx, c => sqlx::query_scalar(
-        "update run set status = $3, failure = $4, completed_at = $5, last_sequence = last_sequence + 1
-        where id = $1 and user_id = $2 and status = 'QUEUED' returning last_sequence")
-        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?;
-    recorded(tx, run, last).await
-}
-
-/// Writes a run into history, if it did end.
-async fn recorded(tx: &mut Tx, run: RunId, last: Option<i64>) -> Result<Option<i64>> {
-    if last.is_some() {
-        history::record(tx, run).await?;
-    }
-    Ok(last)
+    let changed = sql!(tx, c => sqlx::query(
+        "update run set status = $3, failure = $4, completed_at = $5, last_sequence = $6, chain_from = $7, chain_head = $8
+        where id = $1 and user_id = $2 and status = 'QUEUED'")
+        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).bind(terminal.chain.last)
+        .bind(terminal.chain.from).bind(terminal.chain.head.as_slice())
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    slipped(changed)?;
+    let last = terminal.keep(tx).await?;
+    history::record(tx, run).await?;
+    Ok(Some(last))
 }
 
 /// Ends a running run over its holder's head, whose lease is lost with that: its project is being deleted, and has no history
 /// any more. Answers with its last sequence, or `None` if it is not running.
 pub async fn end_running(tx: &mut Tx, owner: UserId, run: RunId, ending: &Ending) -> Result<Option<i64>> {
+    let Some(chain) = standing_at(tx, owner, run, RunStatus::Running).await? else { return Ok(None) };
+    let terminal = Terminal::after(chain, run, ending)?;
     let failure = failure_json(ending)?;
-    Ok(sql!(tx, c => sqlx::query_scalar(
-        "update run set status = $3, failure = $4, last_sequence = last_sequence + 1,
+    let changed = sql!(tx, c => sqlx::query(
+        "update run set status = $3, failure = $4, last_sequence = $6, chain_from = $7, chain_head = $8,
         completed_at = case when started_at > $5 then started_at else $5 end,
         lease_holder = null, lease_generation = lease_generation + 1
-        where id = $1 and user_id = $2 and status = 'RUNNING' returning last_sequence")
-        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).fetch_optional(c).await)?)
+        where id = $1 and user_id = $2 and status = 'RUNNING'")
+        .bind(run).bind(owner).bind(ending.status).bind(failure).bind(ending.at).bind(terminal.chain.last)
+        .bind(terminal.chain.from).bind(terminal.chain.head.as_slice())
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    slipped(changed)?;
+    terminal.keep(tx).await.map(Some)
 }
 
 fn failure_json(ending: &Ending) -> Result<Option<String>> {

@@ -15,6 +15,7 @@
 pub mod activity;
 pub mod admin;
 pub mod artifact;
+mod chain;
 pub mod deletion;
 pub mod dialect;
 pub mod directory;
@@ -24,6 +25,7 @@ pub mod file;
 mod gather;
 pub mod history;
 pub mod idempotency;
+pub mod integrity;
 pub mod lease;
 mod list;
 mod migrate;
@@ -59,7 +61,7 @@ use sqlx::{
 
 use tokio::sync::watch;
 
-use self::transaction::Transactions;
+use self::{event::Prepared, transaction::Transactions};
 use crate::error::{Error, Kind, Result};
 
 /// How long a query of SQLite may wait for a connection, and a reader for a lock.
@@ -264,20 +266,12 @@ impl Store {
     /// then nothing was written. Once it has a place in the queue it is done even if the caller stops waiting, and after
     /// [`Kind::Unavailable`] it is not known whether it was.
     pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
+        let prepared = Arc::new(Prepared::new(append)?);
         match &self.engine {
             Engine::Sqlite { writer, .. } => {
-                let append = Arc::new(append);
-                writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
+                writer.write(move |tx| async move { event::write(tx, &prepared).await }.boxed()).await
             }
-            // Where a run stands is known only to those who hold its row.
-            Engine::Postgres { .. } if append.after.is_some() => {
-                self.write(move |tx| {
-                    let append = append.clone();
-                    async move { event::append(tx, &append).await }.boxed()
-                })
-                .await
-            }
-            Engine::Postgres { gatherer, .. } => gatherer.append(append).await,
+            Engine::Postgres { gatherer, .. } => gatherer.append(prepared).await,
         }
     }
 

@@ -20,15 +20,14 @@ use crate::{
         Store, Tx,
         event::{self, Append},
         lease::{self, Claimant, Ending, Watched},
-        run,
     },
 };
 
 /// Keeps a new run with its first event.
 pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
-    run::insert(tx, run).await?;
-    let queued = RunQueued { agent: run.agent.clone(), model: run.model.clone() };
-    event::insert(tx, run.id, 1, run.created_at, &[queued.into()]).await
+    let queued =
+        RunQueued { agent: run.agent.clone(), model: run.model.clone(), request_sha256: Some(run.request_sha256()) };
+    event::open(tx, run, queued.into()).await
 }
 
 /// Claims the next queued run that the claimant may have; its timeline says so.
@@ -98,20 +97,13 @@ fn go_on(append: &Append) -> Result<()> {
 
 /// Ends a run for the lease's holder: status, totals and the one terminal event together.
 pub async fn finish(tx: &mut Tx, lease: &RunLease, now: DateTime<Utc>, end: EventBody) -> Result<i64> {
-    let ending = ending(RunStatus::Running, &end, now)?;
-    let last = lease::end(tx, lease, &ending).await?.ok_or_else(lost)?;
-    event::insert(tx, lease.run_id(), last, now, &[end]).await?;
-    Ok(last)
+    lease::end(tx, lease, &ending(RunStatus::Running, end, now)?).await?.ok_or_else(lost)
 }
 
 /// Stops a run that has not ended: a queued one at once, a running one by asking its holder.
 pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
     if lease::request_cancel(tx, owner, run.id, by, now).await? {
-        let end: EventBody = RunCancelled { by }.into();
-        let ending = ending(RunStatus::Queued, &end, now)?;
-        if let Some(last) = lease::end_queued(tx, owner, run.id, &ending).await? {
-            event::insert(tx, run.id, last, now, &[end]).await?;
-        }
+        lease::end_queued(tx, owner, run.id, &ending(RunStatus::Queued, RunCancelled { by }.into(), now)?).await?;
     }
     Ok(())
 }
@@ -119,23 +111,19 @@ pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now:
 /// Ends a run at once, a running one over its holder's head: its project is being deleted, and there is nothing left to hold.
 pub async fn revoke(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
     cancel(tx, owner, run, by, now).await?;
-    let end: EventBody = RunCancelled { by }.into();
-    let ending = ending(RunStatus::Running, &end, now)?;
-    if let Some(last) = lease::end_running(tx, owner, run.id, &ending).await? {
-        event::insert(tx, run.id, last, now, &[end]).await?;
-    }
+    lease::end_running(tx, owner, run.id, &ending(RunStatus::Running, RunCancelled { by }.into(), now)?).await?;
     Ok(())
 }
 
 /// What a terminal event makes of a run's row, by the status machine.
-fn ending(from: RunStatus, end: &EventBody, at: DateTime<Utc>) -> Result<Ending> {
-    let (transition, answer, failure): (_, _, Option<RunFailure>) = match end {
+fn ending(from: RunStatus, event: EventBody, at: DateTime<Utc>) -> Result<Ending> {
+    let (transition, answer, failure): (_, _, Option<RunFailure>) = match &event {
         EventBody::RunCompleted(body) => (Transition::Complete, Some(body.answer.clone()), None),
         EventBody::RunFailed(body) => (Transition::Fail, None, Some(body.failure.clone())),
         EventBody::RunCancelled(_) => (Transition::Cancel, None, None),
         other => return Err(Error::internal(format!("{} does not end a run", other.kind().name()))),
     };
-    Ok(Ending { status: from.after(transition)?, answer, failure, at })
+    Ok(Ending { status: from.after(transition)?, answer, failure, at, event })
 }
 
 /// The lease is not held any more.

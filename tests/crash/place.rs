@@ -18,6 +18,7 @@ use workroom::{
 
 use super::{ledger::Ledger, reader, writer::Writer};
 use crate::{
+    support::program::to_the_end,
     worker::{
         assert_nothing_repeated,
         process::{PROGRAM, Process, documents},
@@ -84,14 +85,19 @@ impl Place {
 
     /// Starts the program.
     pub async fn serve(&mut self) {
+        let process = Process::launch(self.command("serve"), &self.data).await;
+        self.door.send_replace(Some(process.base.clone()));
+        self.process = Some(process);
+    }
+
+    /// The program with one of its commands.
+    fn command(&self, name: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(&self.data).args(["serve", "--log", "error"]);
+        command.current_dir(&self.data).args([name, "--log", "error"]);
         if let Some(url) = &self.url {
             command.args(["--database-url", url]);
         }
-        let process = Process::launch(command, &self.data).await;
-        self.door.send_replace(Some(process.base.clone()));
-        self.process = Some(process);
+        command
     }
 
     /// Kills the program.
@@ -168,6 +174,8 @@ impl Place {
             said.dedup();
             assert_eq!(said.len(), count, "{run} says something twice");
         }
+        let (sound, said) = to_the_end(self.command("verify").arg("--data").arg(&self.data)).await;
+        assert!(sound, "{said}");
     }
 
     pub async fn leave(mut self) {

@@ -46,7 +46,7 @@ impl Writer {
             self.start(&project).await;
             self.execute_one().await;
         }
-        while self.execute_one().await || self.some_wait().await {}
+        while self.execute_one().await || self.some_wait(&project).await {}
     }
 
     async fn start(&mut self, project: &Value) {
@@ -58,13 +58,12 @@ impl Writer {
         self.ledger.started(&run, tokio::spawn(reader::read(self.amy.clone(), run.clone())));
     }
 
-    /// Whether runs of workers elsewhere have not ended: one may be free only when its lease has run out.
-    async fn some_wait(&mut self) -> bool {
-        let query = "query($agent: String!) { projects(first: 100) { nodes {
-            runs(first: 1, filterBy: { agent: $agent, status: [QUEUED, RUNNING] }) { nodes { id } } } } }";
-        let data = self.amy.here().await.ask(query, json!({ "agent": AGENT })).await;
-        let projects = data["projects"]["nodes"].as_array().expect("projects").clone();
-        projects.iter().any(|project| !project["runs"]["nodes"].as_array().expect("runs").is_empty())
+    /// Whether runs of this writer's have not ended: one may be free only when its lease has run out.
+    async fn some_wait(&mut self, project: &Value) -> bool {
+        let query = "query($id: ID!) { project(id: $id) {
+            runs(first: 1, filterBy: { status: [QUEUED, RUNNING] }) { nodes { id } } } }";
+        let data = self.amy.here().await.ask(query, json!({ "id": project })).await;
+        !data["project"]["runs"]["nodes"].as_array().expect("runs").is_empty()
     }
 
     /// Claims a run and executes it; says whether there was one.

@@ -7,11 +7,12 @@ use workroom::{
     error::{Error, Result},
     model::{
         artifact::Artifact,
+        event::{RunCancelled, RunCompleted, RunFailed},
         file::{FileArea, FileVersion},
         id::{ArtifactId, FileId, ProjectId, RunId, SessionId, VersionId},
         page::{PageRequest, Take},
         project::Project,
-        run::{Run, RunStatus, TokenUsage},
+        run::{CancelledBy, Run, RunFailure, RunStatus, TokenUsage},
         scope::{ProjectScope, RunLease, Viewer},
         session::WorkspaceSession,
         uint53::UInt53,
@@ -220,7 +221,15 @@ pub(super) async fn end(store: &Store, lease: &RunLease, status: RunStatus) -> O
 }
 
 pub(super) fn ending(status: RunStatus) -> lease::Ending {
-    lease::Ending { status, answer: Some("42".into()), failure: None, at: clock::now() }
+    let answer = (status == RunStatus::Completed).then(|| "42".to_owned());
+    let failed = RunFailure { code: "X".into(), message: "x".into(), retryable: false };
+    let failure = (status == RunStatus::Failed).then_some(failed);
+    let event = match (&answer, &failure) {
+        (Some(answer), _) => RunCompleted { answer: answer.clone() }.into(),
+        (_, Some(failure)) => RunFailed { failure: failure.clone() }.into(),
+        _ => RunCancelled { by: CancelledBy::User }.into(),
+    };
+    lease::Ending { status, answer, failure, at: clock::now(), event }
 }
 
 /// Runs a statement as it stands, with ids bound to it; says how many rows it touched.

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use workroom::{
     clock,
     model::{
+        event::RunStarted,
         id::ProjectId,
         run::{CancelledBy, RunFailure, RunStatus, TokenUsage},
         scope::{RunLease, Sweep},
     },
     store::{
         Store,
+        event::{self, Append},
         lease::{self, Claimant, Ending, Watched},
         run,
         turn::{self, Turn},
@@ -35,7 +37,9 @@ async fn renew(store: &Store, lease: RunLease) -> bool {
 }
 
 async fn advance(store: &Store, lease: RunLease, count: i64) -> Option<i64> {
-    unit!(store, [] tx => lease::advance(tx, &lease, None, count).await).expect("an answer")
+    let bodies = (0..count).map(|_| RunStarted { worker: "w".into() }.into()).collect();
+    let append = Append { lease, after: None, at: clock::now(), bodies, turn: None };
+    unit!(store, [append] tx => event::append(tx, &append).await).expect("an answer")
 }
 
 fn tokens(input: u64, output: u64) -> TokenUsage {
@@ -121,11 +125,15 @@ on_both! {
         let desk = Desk::of(&store, "ada").await;
         desk.queue(&store).await;
         let lease = claim(&store, "first").await.expect("the run");
-        let advance = async |after| unit!(store, [] tx => lease::advance(tx, &lease, Some(after), 2).await).expect("an answer");
-        assert_eq!(advance(1).await, None);
-        assert_eq!(advance(0).await, Some(2));
-        assert_eq!(advance(0).await, None);
-        assert_eq!(advance(2).await, Some(4));
+        let append = async |after| {
+            let bodies = (0..2).map(|_| RunStarted { worker: "w".into() }.into()).collect();
+            let append = Append { lease, after: Some(after), at: clock::now(), bodies, turn: None };
+            store.append(append).await.expect("an answer")
+        };
+        assert_eq!(append(1).await, None);
+        assert_eq!(append(0).await, Some(2));
+        assert_eq!(append(0).await, None);
+        assert_eq!(append(2).await, Some(4));
     }
 
     async fn renewal_and_take_over_fence_the_earlier_holder(store: Store) {
@@ -217,7 +225,7 @@ on_both! {
         let failure = RunFailure { code: "OUT_OF_TURNS".into(), message: "nul \0 \"quoted\" 🚀".into(), retryable: true };
         let at = clock::now();
         let ending = Ending {
-            status: RunStatus::Failed, answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at,
+            answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at, ..ending(RunStatus::Failed)
         };
         let last = unit!(store, [ending] tx => lease::end(tx, &lease, &ending).await).expect("an answer");
         assert_eq!(last, Some(1));
@@ -240,7 +248,7 @@ on_both! {
         for _ in 0..20 {
             let queued = desk.queue(&store).await;
             let (owner, id) = (desk.viewer.user_id(), queued.id);
-            let ending = Ending { answer: None, ..ending(RunStatus::Cancelled) };
+            let ending = ending(RunStatus::Cancelled);
             let stop = async { unit!(store, [ending] tx => lease::end_queued(tx, owner, id, &ending).await).expect("an answer") };
             let (claimed, stopped) = tokio::join!(claim(&store, "worker"), stop);
             assert_ne!(claimed.is_some(), stopped.is_some());
@@ -274,7 +282,8 @@ on_both! {
         let fixed = [
             "id", "project_id", "user_id", "session_id", "number", "prompt", "agent", "model", "status", "answer", "failure",
             "cancel_requested_at", "cancel_requested_by", "created_at", "started_at", "completed_at", "rerun_of",
-            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "chain_from",
+            "chain_head",
         ];
         for column in fixed {
             let statement: &'static str = format!("update run set {column} = {column} where id = $1").leak();
@@ -285,6 +294,7 @@ on_both! {
         assert_eq!(advance(&store, lease, 1).await, None);
         let mark = "update project set deleting_at = updated_at where id = $1";
         change(&store, mark, vec![desk.project.id.0]).await.expect("the project is being deleted");
+        change(&store, "delete from run_event where run_id = $1", vec![ended.id.0]).await.expect("its event may go now");
         assert_eq!(change(&store, "delete from run where id = $1", vec![ended.id.0]).await.expect("it may go now"), 1);
     }
 
