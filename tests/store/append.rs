@@ -319,7 +319,7 @@ async fn appends_that_wait_for_a_batch_are_one_transaction() {
         for outcome in join_all(others).await {
             assert_eq!(outcome.expect("kept"), Some(2));
         }
-        assert_eq!(first.await.expect("kept"), Some(2));
+        assert_eq!(first.await.expect("kept"), Some(3));
         assert_eq!(number(&store, "select count(distinct run_id) from run_event").await, 52);
         assert_eq!(number(&store, "select count(distinct xmin::text) from run_event").await, 2, "two transactions");
     })

@@ -209,7 +209,7 @@ impl Desk {
 }
 
 pub(super) async fn claim(store: &Store, worker: &'static str) -> Option<RunLease> {
-    let claimant = Claimant { name: worker.into(), agents: vec!["general".into()], user_id: None };
+    let claimant = Claimant { name: worker.into(), agents: vec!["general".into(), "other".into()], user_id: None };
     unit!(store, [claimant] tx => lease::claim(tx, &claimant, clock::now()).await).expect("a claim is answered")
 }
 

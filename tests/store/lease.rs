@@ -166,7 +166,11 @@ on_both! {
         drop(conn);
         assert!(renew(&store, later).await);
         assert_eq!(advance(&store, later, 2).await, Some(5));
+        let ended_by = async |lease| lease::ended_by(&mut reading(&store).await, &lease).await.expect("a read");
+        assert_eq!(ended_by(later).await, None);
         assert_eq!(end(&store, &later, RunStatus::Completed).await, Some(6));
+        assert_eq!(ended_by(later).await.map(|run| run.status), Some(RunStatus::Completed));
+        assert_eq!(ended_by(earlier).await, None, "it was another holder");
         assert!(!renew(&store, later).await);
         assert_eq!(advance(&store, later, 1).await, None);
         assert_eq!(end(&store, &later, RunStatus::Failed).await, None);
