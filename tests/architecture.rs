@@ -105,7 +105,11 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
         "only the reapers look across projects, and the one reader that tells each watcher what concerns it",
     ),
     (&["Inspection::of("], &["src/app/integrity.rs"], "who asks whether a run is what it was sees that of their own"),
-    (&["Inspection::of_everything("], &["src/cli/verify.rs"], "whoever runs the server checks everything, at its command line"),
+    (
+        &["Inspection::of_everything("],
+        &["src/cli/verify.rs"],
+        "whoever runs the server checks everything, at its command line",
+    ),
     (&["Utc::now(", "Uuid::now_v7(", "SystemTime::now("], &["src/clock.rs"], "times and ids come from `clock`"),
     (&["std::env", "env::var", "env = \""], &["src/config.rs"], "settings are read once, by `config`"),
     (

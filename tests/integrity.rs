@@ -16,7 +16,8 @@ use crate::world::{
     tables::Beside,
 };
 
-const INTEGRITY: &str = "query($run: ID!) { run(id: $run) { integrity { status eventsChecked artifactsChecked sealedFrom head
+const INTEGRITY: &str =
+    "query($run: ID!) { run(id: $run) { integrity { status eventsChecked artifactsChecked sealedFrom head
     firstBrokenSequence findingCount findings { kind sequence message } } } }";
 
 /// A world whose runs each save a file by the name of their prompt.
@@ -48,7 +49,12 @@ impl User {
 /// What was found, in short: the first broken event, and of each finding its kind and its event.
 fn found(integrity: &Value) -> String {
     let findings: Vec<String> = integrity["findings"].as_array().expect("findings").iter().map(finding).collect();
-    format!("{} {}: {}", integrity["status"].as_str().expect("a status"), integrity["firstBrokenSequence"], findings.join(", "))
+    format!(
+        "{} {}: {}",
+        integrity["status"].as_str().expect("a status"),
+        integrity["firstBrokenSequence"],
+        findings.join(", ")
+    )
 }
 
 fn finding(finding: &Value) -> String {
@@ -78,10 +84,16 @@ async fn tamper(beside: &mut Beside, run: &str, statements: &[&str]) {
 const TAMPERED: &[(&str, &[&str], &str)] = &[
     (
         "a changed letter",
-        &["update run_event set body = replace(body, '\"worker\":\"', '\"worker\":\"X') where run_id = RUN and sequence = 2"],
+        &[
+            "update run_event set body = replace(body, '\"worker\":\"', '\"worker\":\"X') where run_id = RUN and sequence = 2",
+        ],
         "BROKEN 2: EVENT_CHANGED 2",
     ),
-    ("a changed time", &["update run_event set at = at + 1 where run_id = RUN and sequence = 3"], "BROKEN 3: EVENT_CHANGED 3"),
+    (
+        "a changed time",
+        &["update run_event set at = at + 1 where run_id = RUN and sequence = 3"],
+        "BROKEN 3: EVENT_CHANGED 3",
+    ),
     (
         "a changed kind",
         &["update run_event set kind = 'RunFailed' where run_id = RUN and sequence = 2"],
@@ -120,11 +132,19 @@ const TAMPERED: &[(&str, &[&str], &str)] = &[
             and other.run_id <> RUN limit 1) where run_id = RUN and kind = 'RunCompleted'"],
         "BROKEN 9: EVENT_CHANGED 9, RUN_CHANGED",
     ),
-    ("a lost seal", &["update run_event set hash = null where run_id = RUN and sequence = 4"], "BROKEN 4: EVENT_CHANGED 4"),
+    (
+        "a lost seal",
+        &["update run_event set hash = null where run_id = RUN and sequence = 4"],
+        "BROKEN 4: EVENT_CHANGED 4",
+    ),
     ("another answer", &["update run set answer = 'No.' where id = RUN"], "BROKEN null: RUN_CHANGED"),
     ("another status", &["update run set status = 'FAILED' where id = RUN"], "BROKEN null: RUN_CHANGED"),
     ("another prompt", &["update run set prompt = 'What else?' where id = RUN"], "BROKEN null: RUN_CHANGED"),
-    ("another head", &["update run set chain_head = salt from run_event where id = RUN and run_id = RUN and sequence = 1"], "BROKEN null: RUN_CHANGED"),
+    (
+        "another head",
+        &["update run set chain_head = salt from run_event where id = RUN and run_id = RUN and sequence = 1"],
+        "BROKEN null: RUN_CHANGED",
+    ),
     ("an artifact gone", &["delete from artifact where run_id = RUN"], "BROKEN null: ARTIFACT_MISSING 5"),
     (
         "an artifact by another name",
@@ -133,7 +153,9 @@ const TAMPERED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "another hash of an artifact",
-        &["update file_version set sha256 = 'e3b0' where version_id in (select version_id from artifact where run_id = RUN)"],
+        &[
+            "update file_version set sha256 = 'e3b0' where version_id in (select version_id from artifact where run_id = RUN)",
+        ],
         "BROKEN null: ARTIFACT_CHANGED 5, ARTIFACT_CHANGED 5",
     ),
 ];

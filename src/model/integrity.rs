@@ -331,10 +331,8 @@ impl Check {
             return;
         };
         if !run.status.is_ended() {
-            return self.differs(format!(
-                "The run's status is {}, although event {sequence} ended it.",
-                run.status.name()
-            ));
+            return self
+                .differs(format!("The run's status is {}, although event {sequence} ended it.", run.status.name()));
         }
         if body.kind().end() != Some(run.status) {
             self.differs(format!(
@@ -369,7 +367,8 @@ impl Check {
     /// What the check came to.
     pub fn outcome(self, artifacts: u64, finished: bool) -> RunIntegrity {
         let is_sealed = self.sealed.chain_from.is_some();
-        let number = |sequence: Option<i64>| sequence.and_then(|sequence| u64::try_from(sequence).ok()).map(UInt53::from);
+        let number =
+            |sequence: Option<i64>| sequence.and_then(|sequence| u64::try_from(sequence).ok()).map(UInt53::from);
         RunIntegrity {
             status: match (self.found, finished, is_sealed) {
                 (1.., ..) => IntegrityStatus::Broken,

@@ -142,11 +142,7 @@ pub async fn contents(
 }
 
 /// Where a content stands in its project: the path of a file, or nothing if none has it now. `None` if the content is gone.
-pub async fn place(
-    conn: &mut Conn,
-    inspection: &Inspection,
-    version: VersionId,
-) -> Result<Option<Option<String>>> {
+pub async fn place(conn: &mut Conn, inspection: &Inspection, version: VersionId) -> Result<Option<Option<String>>> {
     Ok(sql!(conn, c => sqlx::query_scalar(concat!(
         "select (select min(path) from file where file.version_id = file_version.version_id) from file_version
         join project on project.id = project_id

@@ -25,11 +25,8 @@ use crate::{
 
 /// Keeps a new run with its first event.
 pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
-    let queued = RunQueued {
-        agent: run.agent.clone(),
-        model: run.model.clone(),
-        request_sha256: Some(run.request_sha256()),
-    };
+    let queued =
+        RunQueued { agent: run.agent.clone(), model: run.model.clone(), request_sha256: Some(run.request_sha256()) };
     event::open(tx, run, queued.into()).await
 }
 

@@ -221,7 +221,10 @@ async fn runs_of_before_are_sealed_from_where_they_go_on(location: Location) {
     let store = Store::open(&location).await.expect("the database opens again");
     for run in [done.run_id(), under_way.run_id(), gathered.run_id(), queued] {
         let integrity = checked(&store, run).await;
-        assert_eq!((integrity.status, integrity.sealed_from, integrity.findings), (IntegrityStatus::Unsealed, None, vec![]));
+        assert_eq!(
+            (integrity.status, integrity.sealed_from, integrity.findings),
+            (IntegrityStatus::Unsealed, None, vec![])
+        );
     }
     let append = says(under_way, &["c"]);
     unit!(store, [append] tx => event::append(tx, &append).await).expect("kept").expect("the lease is held");

@@ -148,10 +148,30 @@ fn every_changed_byte_of_an_event_is_found_at_its_event() {
 
 #[test]
 fn what_is_swapped_removed_or_added_is_found() {
-    assert_eq!(after(|it| { it.events.remove(3); }), (Some(4), vec![EventMissing]));
-    assert_eq!(after(|it| { it.events.drain(2..4); }), (Some(3), vec![EventMissing]));
-    assert_eq!(after(|it| { it.events.pop(); }), (Some(6), vec![EventMissing, RunChanged]));
-    assert_eq!(after(|it| { it.events.clear(); }), (Some(1), vec![EventMissing, RunChanged]));
+    assert_eq!(
+        after(|it| {
+            it.events.remove(3);
+        }),
+        (Some(4), vec![EventMissing])
+    );
+    assert_eq!(
+        after(|it| {
+            it.events.drain(2..4);
+        }),
+        (Some(3), vec![EventMissing])
+    );
+    assert_eq!(
+        after(|it| {
+            it.events.pop();
+        }),
+        (Some(6), vec![EventMissing, RunChanged])
+    );
+    assert_eq!(
+        after(|it| {
+            it.events.clear();
+        }),
+        (Some(1), vec![EventMissing, RunChanged])
+    );
     // The last one is taken away, and the row says that there never was one.
     let shortened = |it: &mut Stored| {
         it.events.pop();
@@ -169,9 +189,11 @@ fn what_is_swapped_removed_or_added_is_found() {
         it.events[2].body = std::mem::replace(&mut it.events[3].body, body);
     };
     assert_eq!(after(swapped), (Some(3), vec![EventChanged; 2]));
-    let copied = |sequence| move |it: &mut Stored| {
-        let copy = StoredEvent { sequence, ..it.events[2].clone() };
-        it.events.push(copy);
+    let copied = |sequence| {
+        move |it: &mut Stored| {
+            let copy = StoredEvent { sequence, ..it.events[2].clone() };
+            it.events.push(copy);
+        }
     };
     assert_eq!(after(copied(7)), (Some(7), vec![EventUnexpected]));
     assert_eq!(after(copied(0)), (Some(0), vec![EventUnexpected]));
@@ -180,7 +202,8 @@ fn what_is_swapped_removed_or_added_is_found() {
         let head = Hash::try_from(it.sealed.chain_head.as_deref().unwrap()).unwrap();
         let mut chain = Chain { from: 1, last: 6, head };
         let mut event = StoredEvent { sequence: 7, ..it.events[2].clone() };
-        event.hash = Some(chain.push(event.at, &event.kind, &content(event.salt.as_ref().unwrap(), &event.body)).to_vec());
+        event.hash =
+            Some(chain.push(event.at, &event.kind, &content(event.salt.as_ref().unwrap(), &event.body)).to_vec());
         it.events.push(event);
         it.sealed.run.last_sequence = UInt53::from(7_u64);
     };
@@ -203,12 +226,14 @@ fn a_timeline_of_another_run_does_not_fit() {
 
 #[test]
 fn an_event_whose_seal_was_made_anew_is_told_by_the_one_after_it() {
-    let forged = |index: usize| move |it: &mut Stored| {
-        let before = it.events[index - 1].hash.clone().unwrap();
-        let event = &mut it.events[index];
-        event.body = event.body.replace("text", "lies").replace("42", "43");
-        let content = content(event.salt.as_ref().unwrap(), &event.body);
-        event.hash = Some(link(&before, event.sequence, event.at, &event.kind, &content).to_vec());
+    let forged = |index: usize| {
+        move |it: &mut Stored| {
+            let before = it.events[index - 1].hash.clone().unwrap();
+            let event = &mut it.events[index];
+            event.body = event.body.replace("text", "lies").replace("42", "43");
+            let content = content(event.salt.as_ref().unwrap(), &event.body);
+            event.hash = Some(link(&before, event.sequence, event.at, &event.kind, &content).to_vec());
+        }
     };
     assert_eq!(after(forged(3)), (Some(5), vec![EventChanged]));
     assert_eq!(after(forged(5)), (None, vec![RunChanged; 2]), "the last one, by the run's own seal and answer");
