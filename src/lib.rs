@@ -40,7 +40,7 @@
 //!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
 //!   of its own needs nothing new.
 //!
-//! # Three walks
+//! # Four walks
 //!
 //! *Start a run.* `http` finds out who asks. The mutation calls [`app::run::start`], which opens the project for its owner, finds
 //! or provisions the session, pins the files, and writes the run and its first event in one unit. It rings. The worker claims the
@@ -56,12 +56,16 @@
 //! again is signed, names one content, and ends with its time or with the token that asked for it. An address of a history names a
 //! project, a filter and a format instead; [`app::history::export`] reads a few runs when the reader has taken those before.
 //!
+//! *Check that nothing changed.* An event is sealed as it is appended: the store encodes and salts it, and links it into its run's
+//! chain ([`model::chain`]) under the lock that gives it its sequence. [`app::integrity`] reads rows and bytes back, a little at a time,
+//! and [`model::integrity`] has the rule by which they are compared.
+//!
 //! # What is not yours does not exist
 //!
 //! Nothing reads or writes a project's data without a capability of [`model::scope`] in hand: who asks, one project of theirs, the
-//! lease of one run, or the reapers' sweep. The owner is in the SQL of every query. So the answer about somebody else's project
-//! is the answer about one that was never made. What was deleted is the same: a project that is marked does not exist from that
-//! commit on, and the worker sweeps up what is left of it, its own row last.
+//! lease of one run, the reapers' sweep, or the inspection of what is sealed. The owner is in the SQL of every query. So the
+//! answer about somebody else's project is the answer about one that was never made. What was deleted is the same: a project that
+//! is marked does not exist from that commit on, and the worker sweeps up what is left of it, its own row last.
 //!
 //! An admin's operations hold a capability of their own, which opens sessions and the record of what admins did, and no project;
 //! their types in the schema have no edges, so there is no way on from them.

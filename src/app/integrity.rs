@@ -62,25 +62,26 @@ impl Examiner {
     /// Checks a run; `None` if it is not there, or is gone before the check is done.
     pub async fn run(&self, id: RunId, budget: Budget) -> Result<Option<RunIntegrity>> {
         let Some(sealed) = self.sealed(id).await? else { return Ok(None) };
-        let mut visit = Visit { check: Check::new(sealed), budget, artifacts: 0, told: 0, finished: true };
-        self.timeline(&mut visit).await?;
-        if visit.finished {
+        let mut visit = Visit { check: Check::new(sealed), budget, artifacts: 0, told: 0, left_out: false };
+        let read = self.timeline(&mut visit).await?;
+        if read {
             visit.check.end();
         }
-        self.beyond(&mut visit).await?;
+        self.beyond(&mut visit, read).await?;
         // What was read may have been on its way out.
         if self.sealed(id).await?.is_none() {
             return Ok(None);
         }
-        Ok(Some(visit.check.outcome(visit.artifacts, visit.finished)))
+        Ok(Some(visit.check.outcome(visit.artifacts, read && !visit.left_out)))
     }
 
     async fn sealed(&self, id: RunId) -> Result<Option<SealedRun>> {
         integrity::run(&mut self.store.read().await?, &self.inspection, id).await
     }
 
-    /// Reads the timeline up to the last event that the run's row knows: later ones may come at any time.
-    async fn timeline(&self, visit: &mut Visit) -> Result<()> {
+    /// Reads the timeline up to the last event that the run's row knows: later ones may come at any time. Says whether that was all
+    /// within the budget.
+    async fn timeline(&self, visit: &mut Visit) -> Result<bool> {
         let (run, last) = (visit.check.run().id, visit.check.run().last_sequence.get());
         let mut after = i64::MIN;
         loop {
@@ -88,12 +89,11 @@ impl Examiner {
                 let mut conn = self.store.read().await?;
                 integrity::events(&mut conn, &self.inspection, run, (after, last), SPAN).await?
             };
-            let Some(end) = events.last() else { return Ok(()) };
+            let Some(end) = events.last() else { return Ok(true) };
             after = end.sequence;
             for event in &events {
                 if visit.check.checked() == visit.budget.events {
-                    visit.finished = false;
-                    return Ok(());
+                    return Ok(false);
                 }
                 if let Some(EventBody::ArtifactCreated(told)) = visit.check.event(event) {
                     self.artifact(visit, event.sequence, &told).await?;
@@ -103,7 +103,7 @@ impl Examiner {
     }
 
     /// Looks for what stands beside the run without being told of by its timeline.
-    async fn beyond(&self, visit: &mut Visit) -> Result<()> {
+    async fn beyond(&self, visit: &mut Visit, read: bool) -> Result<()> {
         let id = visit.check.run().id;
         let last = integrity::last_event(&mut self.store.read().await?, &self.inspection, id).await?;
         // In this order: an event is never there before the row that counts it.
@@ -112,7 +112,7 @@ impl Examiner {
         if let Some(last) = last.filter(|last| *last > counted) {
             visit.check.beyond(last, counted);
         }
-        if visit.finished && visit.check.run().status.is_ended() {
+        if read && visit.check.run().status.is_ended() {
             let count = integrity::artifact_count(&mut self.store.read().await?, &self.inspection, id).await?;
             if u64::try_from(count).is_ok_and(|count| count > visit.told) {
                 let message = format!("The run has {count} artifacts, and its timeline tells of {}.", visit.told);
@@ -143,7 +143,7 @@ impl Examiner {
             visit.check.find(IntegrityFinding::at(IntegrityFindingKind::ArtifactChanged, sequence, message));
         }
         if version.size.as_u64() > visit.budget.bytes {
-            visit.finished = false;
+            visit.left_out = true;
             return Ok(());
         }
         visit.budget.bytes -= version.size.as_u64();
@@ -169,8 +169,8 @@ struct Visit {
     artifacts: u64,
     /// Artifacts of which events told.
     told: u64,
-    /// Nothing was left out.
-    finished: bool,
+    /// The bytes of an artifact were too many to be read.
+    left_out: bool,
 }
 
 /// How bytes differ from their row, in a sentence.

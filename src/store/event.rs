@@ -62,7 +62,7 @@ pub async fn open(tx: &mut Tx, run: &Run, first: EventBody) -> Result<()> {
 /// Appends; answers with the last sequence, or with `None` if the lease is lost or the append comes after another sequence than
 /// it says, and then nothing was written.
 pub async fn append(tx: &mut Tx, append: &Append) -> Result<Option<i64>> {
-    write(tx, &Prepared::new(append.clone())?).await
+    write(tx, append, &chain::prepare(&append.bodies)?).await
 }
 
 /// An append whose events are encoded and salted: by its caller, not while a transaction is open.
@@ -89,7 +89,7 @@ impl Prepared {
 }
 
 /// Appends what has been prepared.
-pub(super) async fn write(tx: &mut Tx, Prepared { append, entries }: &Prepared) -> Result<Option<i64>> {
+pub(super) async fn write(tx: &mut Tx, append: &Append, entries: &[Entry]) -> Result<Option<i64>> {
     let Append { lease, after, at, turn, .. } = append;
     let Some(last) = lease::advance(tx, lease, *after, *at, entries).await? else { return Ok(None) };
     if let Some(turn) = turn {

@@ -269,7 +269,9 @@ impl Store {
         let prepared = Arc::new(Prepared::new(append)?);
         match &self.engine {
             Engine::Sqlite { writer, .. } => {
-                writer.write(move |tx| async move { event::write(tx, &prepared).await }.boxed()).await
+                writer
+                    .write(move |tx| async move { event::write(tx, &prepared.append, &prepared.entries).await }.boxed())
+                    .await
             }
             Engine::Postgres { gatherer, .. } => gatherer.append(prepared).await,
         }

@@ -7,7 +7,7 @@ use workroom::{
     clock,
     files::Files,
     model::{
-        event::{AgentMessage, RunQueued},
+        event::{AgentMessage, ArtifactCreated, RunQueued},
         file::FileArea,
         id::RunId,
         integrity::{IntegrityStatus, RunIntegrity},
@@ -181,6 +181,20 @@ on_both! {
             assert_eq!((integrity.status, integrity.events_checked.as_u64()), (status, events));
             assert_eq!(integrity.findings, []);
         }
+        // The bytes of an artifact are counted before they are looked for; here they are not there.
+        let artifact = desk.deliver(&store, &lease, "brief.md").await;
+        let told = ArtifactCreated { artifact_id: artifact.id, name: artifact.name, sha256: Some(artifact.version.sha256) };
+        let append = Append { bodies: vec![told.into()], ..says(lease, &[]) };
+        store.append(append).await.expect("kept").expect("the lease is held");
+        for (bytes, status) in [(6, IntegrityStatus::Unfinished), (7, IntegrityStatus::Broken)] {
+            let integrity = checked_within(&store, lease.run_id(), Budget { events: 2_000, bytes }).await;
+            assert_eq!((integrity.status, integrity.artifacts_checked.get()), (status, i64::from(bytes == 7)));
+        }
+        change(&store, "update run set chain_head = salt from run_event where id = $1 and run_id = id", vec![lease.run_id().0])
+            .await
+            .expect("a running run is not fixed");
+        let integrity = checked_within(&store, lease.run_id(), Budget { events: 2_000, bytes: 6 }).await;
+        assert_eq!(integrity.status, IntegrityStatus::Broken, "whatever was left out");
     }
 }
 

@@ -182,7 +182,8 @@ impl Alone {
                     // The places are never closed; without one the append would go all the same.
                     let _place = places.acquire().await;
                     let append = Arc::clone(&waiting.append);
-                    let written = transactions.run(move |tx| async move { event::write(tx, &append).await }.boxed());
+                    let written = transactions
+                        .run(move |tx| async move { event::write(tx, &append.append, &append.entries).await }.boxed());
                     waiting.answer(written.await);
                 }
             });
