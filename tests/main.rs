@@ -16,6 +16,7 @@ mod history;
 mod licences;
 mod lint;
 mod parity;
+mod processes;
 mod product_audit;
 mod projects;
 mod relay;

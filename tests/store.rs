@@ -15,6 +15,7 @@ mod history;
 mod idempotency;
 mod lease;
 mod migration;
+mod notify;
 mod project;
 mod run;
 mod session;

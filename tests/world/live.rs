@@ -28,10 +28,11 @@ impl Events {
 
     /// The next answer; `None` after `complete`.
     pub async fn next(&mut self) -> Option<Value> {
-        timeout(PATIENCE, self.message()).await.expect("an event in time")
+        timeout(PATIENCE, self.patiently()).await.expect("an event in time")
     }
 
-    async fn message(&mut self) -> Option<Value> {
+    /// The next answer, however long it takes; `None` after `complete`.
+    pub async fn patiently(&mut self) -> Option<Value> {
         loop {
             while let Some(end) = self.pending.windows(2).position(|pair| pair == b"\n\n") {
                 let message: Vec<u8> = self.pending.drain(..end + 2).collect();
