@@ -38,7 +38,7 @@ const REST: Duration = Duration::from_millis(5);
 const KNOCK: Duration = Duration::from_secs(30);
 /// Who hears nothing for so long, with every process knocking, is not connected any more.
 const SILENCE: Duration = Duration::from_secs(75);
-/// The wait before the first attempt to connect again; it doubles from attempt to attempt.
+/// The wait before the second attempt to connect again, the first being made at once; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait before an attempt.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -218,8 +218,8 @@ impl Line {
 
     /// Connects, the later the more often that has failed.
     async fn again<C>(&mut self, connect: impl AsyncFnOnce() -> Result<C>) -> Result<C> {
-        if self.failures > 0 {
-            sleep(FIRST_WAIT.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT)).await;
+        if self.failures > 1 {
+            sleep(FIRST_WAIT.saturating_mul(1 << (self.failures - 2).min(10)).min(LONGEST_WAIT)).await;
         }
         let connected = connect().await;
         self.since = Instant::now();

@@ -117,8 +117,9 @@ async fn when_the_connections_of_the_bridge_are_cut_followers_go_on_and_it_is_bu
     let events = amy.whole_timeline(&run).await;
     assert_nothing_repeated(&events);
     assert_eq!(seen.len(), events.len(), "who followed missed nothing");
-    until_joined(&mut beside, 2).await;
     assert_bridged(&here, &there).await;
+    assert_bridged(&there, &here).await;
+    until_joined(&mut beside, 2).await;
 
     // A ring for which there is no connection just now is kept until there is one again.
     let topic = Topic::Run(RunId::new());

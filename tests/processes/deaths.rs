@@ -72,10 +72,10 @@ async fn land(amy: &User, run: &str, mut follower: Events, mut seen: Vec<(u64, S
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_server_and_a_worker_are_killed_the_others_go_on() {
     let Some(site) = Site::new().await else { return };
-    let Flight { servers: [here, _there], worker, amy, run, follower, seen } = take_off(&site).await;
+    let Flight { servers: [here, there], worker, amy, run, follower, seen } = take_off(&site).await;
     here.kill().await;
     worker.kill().await;
-    let _other = site.worker("other", 8);
+    let other = site.worker("other", 8);
     let events = land(&amy, &run, follower, seen).await;
     let resumed = of_kind(&events, "RUN_RESUMED");
     assert_eq!(resumed.len(), 1);
@@ -83,14 +83,14 @@ async fn when_a_server_and_a_worker_are_killed_the_others_go_on() {
     let project = amy.project("Afterwards").await;
     let next = amy.finished_run(&project, "And now?").await;
     assert_eq!(amy.status(&next).await, "COMPLETED");
-    site.remove().await;
+    site.close([there, other]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_told_to_stop_hands_its_runs_to_another() {
     let Some(site) = Site::new().await else { return };
-    let Flight { servers: _servers, worker, amy, run, follower, seen } = take_off(&site).await;
-    let _other = site.worker("other", 8);
+    let Flight { servers: [here, there], worker, amy, run, follower, seen } = take_off(&site).await;
+    let other = site.worker("other", 8);
     site.until_joined(4).await;
     let status = worker.terminate().await;
     assert_eq!(status.code(), Some(0), "{status}");
@@ -98,5 +98,5 @@ async fn a_worker_that_is_told_to_stop_hands_its_runs_to_another() {
     let resumed = of_kind(&events, "RUN_RESUMED");
     assert_eq!(resumed.len(), 1, "it was in flight");
     assert!(resumed[0]["reason"].as_str().expect("a reason").contains("handed"), "{resumed:#?}");
-    site.remove().await;
+    site.close([here, there, other]).await;
 }

@@ -69,7 +69,11 @@ impl Site {
         beside.close().await.expect("the database closes");
     }
 
-    pub async fn remove(self) {
+    /// Ends these processes and takes away what they shared.
+    pub async fn close(self, processes: impl IntoIterator<Item = Process>) {
+        for process in processes {
+            process.kill().await;
+        }
         self.database.remove().await;
     }
 }

@@ -57,7 +57,7 @@ async fn what_is_started_at_one_server_is_executed_by_any_worker_and_followed_at
         assert_eq!(amy.status(run).await, "QUEUED", "servers without a worker execute nothing");
     }
 
-    let _workers = [site.worker("one", 1), site.worker("other", 1)];
+    let processes = [site.worker("one", 1), site.worker("other", 1)];
     let followed = join_all(followers.into_iter().map(Events::until_the_end)).await;
     let mut workers = HashSet::new();
     for (run, followed) in runs.iter().zip(followed) {
@@ -87,17 +87,14 @@ async fn what_is_started_at_one_server_is_executed_by_any_worker_and_followed_at
     let moved = brief(&made).as_str().expect("an address").replace(&here.base, &there.base);
     assert_eq!(loaded(&amy, &moved.into()).await, text);
 
-    for process in [here, there] {
-        assert_eq!(process.terminate().await.code(), Some(0));
-    }
-    site.remove().await;
+    site.close(processes.into_iter().chain([here, there])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_cancelled_from_either_server_within_a_second() {
     let Some(site) = Site::new().await else { return };
     let (here, there) = join(site.server("here"), site.server("there")).await;
-    let _worker = site.worker("worker", TRIES);
+    let worker = site.worker("worker", TRIES);
     let (amy, amy_there) = at_both(&site, &here, &there).await;
     let documents = documents();
     let files: Vec<(&str, &[u8])> = documents.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
@@ -122,5 +119,5 @@ async fn a_run_is_cancelled_from_either_server_within_a_second() {
     for run in &runs {
         assert_nothing_repeated(&amy_there.whole_timeline(run).await);
     }
-    site.remove().await;
+    site.close([here, there, worker]).await;
 }
