@@ -15,7 +15,10 @@ use crate::{
     config::Settings,
     error::{Error, Kind, Result},
     files::{Files, signature::Signer},
-    hint::{Hints, bridge::Bridge},
+    hint::{
+        Hints,
+        bridge::{Bridge, Pace},
+    },
     http::server::{Policy, Server, bind},
     store::{Location, Store, secret},
     timeline::Timeline,
@@ -145,7 +148,7 @@ impl Ground {
     async fn lay(settings: &Settings, crew: &Crew, address: SocketAddr, lock: Option<File>) -> Result<Self> {
         let store = open_store(settings).await?;
         let app = app(settings, crew, store, address).await?;
-        let bridge = Bridge::start(&app.hints, &app.store);
+        let bridge = Bridge::start(&app.hints, &app.store, Pace::default());
         Ok(Self { app, bridge, _lock: lock })
     }
 

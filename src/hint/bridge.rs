@@ -34,10 +34,6 @@ use crate::{
 /// What rings within this time of a notification waits for the next: many processes that append as fast as they can do not
 /// busy the database with telling so.
 const REST: Duration = Duration::from_millis(5);
-/// How often a process knocks that has nothing to tell.
-const KNOCK: Duration = Duration::from_secs(30);
-/// Who hears nothing for so long, with every process knocking, is not connected any more.
-const SILENCE: Duration = Duration::from_secs(75);
 /// The wait before the second attempt to connect again, the first being made at once; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait before an attempt.
@@ -81,6 +77,22 @@ impl Outbox {
     }
 }
 
+/// How a bridge notices that a connection has died without a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often a process knocks that has nothing to tell.
+    pub knock: Duration,
+    /// Who hears nothing for so long, with every process knocking, is not connected any more.
+    pub silence: Duration,
+}
+
+/// Often enough to keep a quiet connection alive wherever it passes through, and no burden for an idle database.
+impl Default for Pace {
+    fn default() -> Self {
+        Self { knock: Duration::from_secs(30), silence: Duration::from_secs(75) }
+    }
+}
+
 /// A bridge that stands. Without it bells ring in their own process only.
 pub struct Bridge {
     tasks: JoinSet<()>,
@@ -93,18 +105,19 @@ struct Side {
     notifications: Notifications,
     /// This process, in what it tells.
     me: Arc<str>,
+    pace: Pace,
     stop: CancellationToken,
 }
 
 impl Bridge {
     /// Connects the bells of this process to those of the others on the database of `store`, in the background; `None` where
     /// there can be no others.
-    pub fn start(hints: &Hints, store: &Store) -> Option<Self> {
+    pub fn start(hints: &Hints, store: &Store, pace: Pace) -> Option<Self> {
         let notifications = notify::of(store)?;
         let outbox = hints.bridged();
         let stop = CancellationToken::new();
         let me = clock::new_id().simple().to_string().into();
-        let side = Side { notifications, me, stop: stop.clone() };
+        let side = Side { notifications, me, pace, stop: stop.clone() };
         let mut tasks = JoinSet::new();
         tasks.spawn(side.clone().note_changes(store.changed(), outbox.clone()));
         tasks.spawn(side.clone().tell(outbox));
@@ -157,7 +170,7 @@ impl Side {
                         return Err(error);
                     }
                 }
-                knock = Instant::now() + KNOCK;
+                knock = Instant::now() + self.pace.knock;
             }
             if is_over {
                 notify::hang_up(notifier).await;
@@ -188,7 +201,7 @@ impl Side {
     async fn hear_by(&self, mut hearer: Hearer, hints: &Hints) -> Result<()> {
         // From now on everything is heard; what came before may have been missed.
         hints.pass_on(&Rings::Everything);
-        while let Some(heard) = self.until_stopped(timeout(SILENCE, notify::next(&mut hearer))).await {
+        while let Some(heard) = self.until_stopped(timeout(self.pace.silence, notify::next(&mut hearer))).await {
             let text = heard.map_err(Error::unavailable)??;
             hints.pass_on(&Rings::read(&text, &self.me));
         }

@@ -4,12 +4,23 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::PgConnection;
-use tokio::time::timeout;
-use workroom::{hint::Topic, model::id::RunId};
+use sqlx::{Connection, PgConnection, query_scalar};
+use tokio::time::{sleep, timeout};
+use workroom::{
+    hint::{
+        Hints, Topic,
+        bridge::{Bridge, Pace},
+    },
+    model::id::RunId,
+    store::{Location, Store},
+};
 
 use super::site::until_joined;
 use crate::{
+    support::{
+        postgres::database,
+        proxy::{Cut, Proxy},
+    },
     worker::assert_nothing_repeated,
     world::{PATIENCE, World, crew::echo, engine::Engine, live::events_of, runs::started, tables::Beside},
 };
@@ -143,4 +154,36 @@ async fn when_the_connections_of_the_bridge_are_cut_followers_go_on_and_it_is_bu
     here.stop().await;
     there.stop().await;
     engine.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_has_died_without_a_word_is_noticed_and_replaced() {
+    let Some(database) = database().await else { return };
+    let proxy = Proxy::to(&database.url).await;
+    let open = async |url: &str| Store::open(&Location::Postgres(url.to_owned())).await.expect("the database opens");
+    let (here, there) = (open(&proxy.url).await, open(&database.url).await);
+    let (hints, others) = (Hints::default(), Hints::default());
+    let pace = Pace { knock: Duration::from_millis(100), silence: Duration::from_millis(500) };
+    proxy.cut(Cut::SilentAfter("LISTEN", "LISTEN"));
+    let bridges = [Bridge::start(&hints, &here, pace), Bridge::start(&others, &there, pace)];
+    let mut beside = PgConnection::connect(&database.url).await.expect("the database opens");
+    // The server still believes in the one that has died.
+    let listening = "select count(*) from pg_stat_activity where datname = current_database() and query like 'LISTEN%'";
+    let begun = Instant::now();
+    while proxy.is_whole() || query_scalar::<_, i64>(listening).fetch_one(&mut beside).await.expect("a count") < 3 {
+        assert!(begun.elapsed() < PATIENCE, "it is noticed in time");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let topic = Topic::Run(RunId::new());
+    let mut bell = hints.listen(topic);
+    others.ring(topic);
+    timeout(PATIENCE, bell.heard()).await.expect("it is heard");
+    for bridge in bridges.into_iter().flatten() {
+        bridge.stop().await;
+    }
+    for store in [here, there] {
+        store.close().await;
+    }
+    beside.close().await.expect("the database closes");
+    database.remove().await;
 }
