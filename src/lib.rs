@@ -16,7 +16,7 @@
 //! | [`clock`] | The time in microseconds, and new ids. Nobody else asks the system for either. | |
 //! | [`config`] | Settings from flags, environment and file. The only reader of the environment. | `error` |
 //! | [`model`] | What exists: plain data and pure rules. | `error` `clock` |
-//! | [`hint`] | Doorbells: something changed, look again. A hint carries no data. | `model` |
+//! | [`hint`] | Doorbells: something changed, look again. A hint carries no data. The bridge to other processes. | `store` `model` `error` `clock` |
 //! | [`store`] | SQL, and nobody else has any. Each query once, on SQLite and on PostgreSQL. | `model` `error` `clock` |
 //! | [`files`] | Bytes: what an object store holds, uploads on their way in, signed addresses. | `model` `error` `clock` |
 //! | [`timeline`] | A run's log: append to it, read its tail, follow it. | `store` `hint` `model` `error` |
@@ -32,13 +32,15 @@
 //! - `store` and `files` do not know each other. Rows name objects; `app` makes the bytes durable first and the row after.
 //! - `graphql` reads lists straight from `store`, through loaders that hold the viewer. A use case between them would only hand
 //!   the page on. It changes nothing there: changes are `app`'s.
+//! - `hint` asks `store` for the two connections over which processes notify each other, for they speak SQL. `store` knows nothing
+//!   of bells: who commits rings, after the commit.
 //! - `worker` asks `store` for what is due across all projects, with the reapers' capability. What it then does is `app`'s again.
 //! - `worker` takes runs up through `timeline`, and `agent` knows from it what a lost lease is. What a run's holder appends goes
 //!   through the desk of [`app::work`].
 //! - `http` asks `files` to stage an upload and to send a download.
 //! - [`graphql`] and [`http`] are one front door, [`agent`] and [`worker`] the other. They never call each other. The API asks by
-//!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
-//!   of its own needs nothing new.
+//!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So each may be in a
+//!   process of its own, or in several.
 //!
 //! # Four walks
 //!

@@ -18,6 +18,7 @@ mod integrity;
 mod licences;
 mod lint;
 mod parity;
+mod processes;
 mod product_audit;
 mod projects;
 mod relay;

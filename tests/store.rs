@@ -16,6 +16,7 @@ mod idempotency;
 mod integrity;
 mod lease;
 mod migration;
+mod notify;
 mod project;
 mod run;
 mod session;

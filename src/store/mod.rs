@@ -29,6 +29,7 @@ pub mod integrity;
 pub mod lease;
 mod list;
 mod migrate;
+pub mod notify;
 pub mod project;
 mod queue;
 pub mod run;
@@ -106,7 +107,7 @@ impl FromStr for Location {
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    committed: watch::Sender<()>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -165,10 +166,6 @@ macro_rules! sql {
 pub(crate) use sql;
 
 impl Store {
-    fn over(engine: Engine) -> Self {
-        Self { engine, committed: watch::Sender::new(()) }
-    }
-
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
         let store = match location {
@@ -213,7 +210,7 @@ impl Store {
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
         let writer = writer::Writer::start(writing.acquire().await?);
-        Ok(Self::over(Engine::Sqlite { readers, writer }))
+        Ok(Self { engine: Engine::Sqlite { readers, writer }, changed: watch::Sender::new(()) })
     }
 
     async fn open_postgres(url: &str, limit: Duration) -> Result<Self> {
@@ -223,9 +220,11 @@ impl Store {
         let pool =
             PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT.min(limit)).connect_with(options).await?;
         migrate::postgres(&pool).await?;
-        let transactions = Transactions::new(pool.clone(), limit);
-        let gatherer = gather::Gatherer::start(transactions.clone());
-        Ok(Self::over(Engine::Postgres { pool, transactions, gatherer }))
+        let changed = watch::Sender::new(());
+        let transactions = Transactions::new(pool.clone(), limit, changed.clone());
+        // Nobody asks to hear of what is appended by itself: the run's bell rings for that.
+        let gatherer = gather::Gatherer::start(Transactions::new(pool.clone(), limit, watch::Sender::new(())));
+        Ok(Self { engine: Engine::Postgres { pool, transactions, gatherer }, changed })
     }
 
     /// Lends a connection for reading.
@@ -245,21 +244,23 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
     {
-        let done = match &self.engine {
-            Engine::Sqlite { writer, .. } => writer.write(unit).await?,
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => {
+                let done = writer.write(unit).await?;
+                self.changed.send_replace(());
+                Ok(done)
+            }
             Engine::Postgres { transactions, .. } => {
                 let transactions = transactions.clone();
                 let done = tokio::spawn(async move { transactions.run(unit).await }).await;
-                done.map_err(Error::internal)??
+                done.map_err(Error::internal)?
             }
-        };
-        self.committed.send_replace(());
-        Ok(done)
+        }
     }
 
-    /// Hears that this process has committed units; those of other processes are not heard.
-    pub fn committed(&self) -> watch::Receiver<()> {
-        self.committed.subscribe()
+    /// Hears that units of this process may have changed something; those of other processes are not heard.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and

@@ -168,7 +168,7 @@ pub(super) async fn watch(shop: Shop) {
                 let some = !due.is_empty();
                 *shop.due() = due;
                 if some {
-                    shop.app.hints.ring(Topic::Queue);
+                    shop.app.hints.ring_here(Topic::Queue);
                 }
             }
             Err(error) => {

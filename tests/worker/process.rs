@@ -23,7 +23,7 @@ use crate::world::{PATIENCE, User, settings_in};
 /// The binary.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_workroom");
 
-/// `workroom serve`. Killed when dropped.
+/// `workroom serve`, or `workroom worker`. Killed when dropped.
 pub struct Process {
     child: Child,
     pub base: String,
@@ -68,6 +68,14 @@ impl Process {
         timeout(PATIENCE, ready).await.expect("the program is ready in time");
         assert!(process.lives(), "another program has taken {address} in the meantime");
         process
+    }
+
+    /// Starts `workroom worker` on a data folder. It has no address, and is ready when it is.
+    pub fn work(data: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(data).args(["worker", "--log", "warn"]).args(flags).arg("--data").arg(data);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        Self { child: command.spawn().expect("the program starts"), base: String::new() }
     }
 
     /// Its process.

@@ -28,8 +28,12 @@ impl Events {
 
     /// The next answer; `None` after `complete`.
     pub async fn next(&mut self) -> Option<Value> {
-        let message = timeout(PATIENCE, self.piece()).await.expect("an event in time");
-        message.expect("the stream ends with `complete`")
+        timeout(PATIENCE, self.patiently()).await.expect("an event in time")
+    }
+
+    /// The next answer, however long it takes; `None` after `complete`.
+    pub async fn patiently(&mut self) -> Option<Value> {
+        self.piece().await.expect("the stream ends with `complete`")
     }
 
     /// The next answer, or `Some(None)` after `complete`; `None` when the stream breaks before.
