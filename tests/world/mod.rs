@@ -35,7 +35,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server with what it stands on. Its folder goes with it.
 pub struct World {
-    house: Option<House>,
+    house: Option<Box<House>>,
     settings: Settings,
     crew: Crew,
     folder: TempDir,
@@ -73,11 +73,11 @@ impl World {
     /// A server with these settings; `folder` goes with it.
     pub async fn of(settings: Settings, crew: Crew, folder: TempDir) -> Self {
         let house = House::start(&settings, crew.clone()).await.expect("the server starts");
-        Self { house: Some(house), settings, crew, folder }
+        Self { house: Some(Box::new(house)), settings, crew, folder }
     }
 
     pub fn house(&self) -> &House {
-        self.house.as_ref().expect("the server is started")
+        self.house.as_deref().expect("the server is started")
     }
 
     pub fn folder(&self) -> &std::path::Path {
@@ -125,7 +125,8 @@ impl World {
         if let Some(house) = self.house.take() {
             house.stop().await;
         }
-        self.house = Some(House::start(&self.settings, self.crew.clone()).await.expect("the server starts again"));
+        let house = House::start(&self.settings, self.crew.clone()).await.expect("the server starts again");
+        self.house = Some(Box::new(house));
     }
 
     pub async fn stop(mut self) {
