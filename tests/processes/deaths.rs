@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::site::Site;
@@ -50,7 +51,7 @@ async fn take_off(site: &Site) -> Flight {
 }
 
 /// Follows to the end; what was seen is the whole timeline, with nothing done twice.
-async fn land(amy: &User, run: &str, mut follower: Events, mut seen: Vec<(u64, String)>) -> Vec<serde_json::Value> {
+async fn land(amy: &User, run: &str, mut follower: Events, mut seen: Vec<(u64, String)>) -> Vec<Value> {
     // Not `next`, which waits for no lease to run out.
     let rest = async {
         loop {
@@ -99,4 +100,37 @@ async fn a_worker_that_is_told_to_stop_hands_its_runs_to_another() {
     assert_eq!(resumed.len(), 1, "it was in flight");
     assert!(resumed[0]["reason"].as_str().expect("a reason").contains("handed"), "{resumed:#?}");
     site.close([here, there, other]).await;
+}
+
+/// Everything about a run that can be changed.
+async fn shown(amy: &User, run: &str) -> Value {
+    let query =
+        "query($run: ID!) { run(id: $run) { status answer completedAt lastSequence usage { inputTokens outputTokens }
+        artifacts { nodes { id name sha256 } } project { files(area: WORKSPACE) { nodes { path } } }
+        events(first: 500) { nodes { sequence type at } } integrity { status findings { message } } } }";
+    amy.ask(query, json!({ "run": run })).await["run"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_slept_past_its_lease_wakes_up_to_nothing() {
+    let Some(site) = Site::new().await else { return };
+    let Flight { servers: [here, there], worker, amy, run, follower, seen } = take_off(&site).await;
+    worker.signal("STOP").await;
+    let other = site.worker("other", 8);
+    let events = land(&amy, &run, follower, seen).await;
+    let sleeper = of_kind(&events, "RUN_STARTED")[0]["worker"].clone();
+    let [resumed] = of_kind(&events, "RUN_RESUMED")[..] else { panic!("it is taken up once: {events:#?}") };
+    assert_ne!(resumed["worker"], sleeper);
+    let before = shown(&amy, &run).await;
+    assert_eq!(before["artifacts"]["nodes"].as_array().map(Vec::len), Some(1));
+    assert_eq!(before["integrity"], json!({ "status": "SEALED", "findings": [] }));
+
+    other.kill().await;
+    worker.signal("CONT").await;
+    // What it does next shows that it is awake and has given up the run, whose place in its hands was in the way.
+    let next = amy.project("Next").await;
+    let next = amy.finished_run(&next, "And now?").await;
+    assert_eq!(of_kind(&amy.whole_timeline(&next).await, "RUN_STARTED")[0]["worker"], sleeper);
+    assert_eq!(shown(&amy, &run).await, before);
+    site.close([here, there, worker]).await;
 }

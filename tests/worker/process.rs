@@ -93,11 +93,16 @@ impl Process {
         self.child.kill().await.expect("the process ends");
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub async fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        kill.args([format!("-{name}"), self.id().to_string()]);
+        assert!(kill.status().await.expect("kill can be started").success());
+    }
+
     /// Asks it to stop and waits until it has, at most ten seconds.
     pub async fn terminate(mut self) -> ExitStatus {
-        let told =
-            Command::new("kill").args(["-TERM", &self.id().to_string()]).status().await.expect("kill can be started");
-        assert!(told.success());
+        self.signal("TERM").await;
         timeout(Duration::from_secs(10), self.child.wait())
             .await
             .expect("it ends within ten seconds")
