@@ -11,7 +11,10 @@ use crate::{
     clock,
     config::{Settings, duration},
     error::Result,
-    model::{id::TokenId, user::TokenScope},
+    model::{
+        id::TokenId,
+        user::{Token, TokenScope},
+    },
 };
 
 #[derive(Subcommand)]
@@ -66,18 +69,22 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(tokens: &[crate::model::user::Token], as_json: bool) {
-    let state = |token: &crate::model::user::Token| match token {
+fn list(tokens: &[Token], as_json: bool) {
+    let state = |token: &Token| match token {
         token if token.revoked_at.is_some() => "revoked",
         token if token.expires_at.is_some_and(|at| at <= clock::now()) => "expired",
         _ => "valid",
+    };
+    let scope = |token: &Token| match token.scope {
+        TokenScope::User => "user",
+        TokenScope::Worker => "worker",
     };
     if as_json {
         let rows: Vec<_> = tokens
             .iter()
             .map(|token| {
                 json!({
-                    "id": token.id, "user": token.user_name, "state": state(token),
+                    "id": token.id, "user": token.user_name, "scope": scope(token), "state": state(token),
                     "createdAt": token.created_at, "expiresAt": token.expires_at, "revokedAt": token.revoked_at,
                 })
             })
@@ -85,13 +92,14 @@ fn list(tokens: &[crate::model::user::Token], as_json: bool) {
         println!("{}", json!(rows));
         return;
     }
-    println!("{:<32}  {:<20}  {:<8}  {:<20}  EXPIRES", "ID", "USER", "STATE", "CREATED");
+    println!("{:<32}  {:<20}  {:<6}  {:<8}  {:<20}  EXPIRES", "ID", "USER", "SCOPE", "STATE", "CREATED");
     for token in tokens {
         let expires = token.expires_at.map_or_else(|| "never".into(), |at| at.format("%F %T").to_string());
         println!(
-            "{:<32}  {:<20}  {:<8}  {:<20}  {expires}",
+            "{:<32}  {:<20}  {:<6}  {:<8}  {:<20}  {expires}",
             token.id.to_string(),
             token.user_name,
+            scope(token),
             state(token),
             token.created_at.format("%F %T").to_string()
         );
