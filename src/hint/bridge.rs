@@ -30,7 +30,7 @@ use crate::{
 
 /// What rings within this time of a notification waits for the next: many processes that append as fast as they can do not
 /// busy the database with telling so.
-const REST: Duration = Duration::from_millis(5);
+const REST: Duration = Duration::from_millis(10);
 /// The wait before the second attempt to connect again, the first being made at once; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait before an attempt.
