@@ -9,19 +9,16 @@
 //!
 //! None of this has to work for anything to be right: whoever listens to a bell also looks by itself, only later.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Hints, Topic, rings::Rings};
+use super::{Hints, Topic, outbox::Outbox, rings::Rings};
 use crate::{
     clock,
     error::{Error, Result},
@@ -33,7 +30,7 @@ use crate::{
 
 /// What rings within this time of a notification waits for the next: many processes that append as fast as they can do not
 /// busy the database with telling so.
-const REST: Duration = Duration::from_millis(5);
+const REST: Duration = Duration::from_millis(10);
 /// The wait before the second attempt to connect again, the first being made at once; it doubles from attempt to attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait before an attempt.
@@ -42,40 +39,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const STEADY: Duration = Duration::from_secs(5);
 /// How long what is still noted at the end may take to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-/// What the other processes are still to be told.
-#[derive(Default)]
-pub(super) struct Outbox {
-    rings: Mutex<Rings>,
-    filled: Notify,
-}
-
-impl Outbox {
-    fn rings(&self) -> MutexGuard<'_, Rings> {
-        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a ring.
-    pub(super) fn put(&self, topic: Topic) {
-        self.rings().add(topic);
-        self.filled.notify_one();
-    }
-
-    fn put_back(&self, rings: Rings) {
-        self.rings().add_all(rings);
-        self.filled.notify_one();
-    }
-
-    /// Takes all that is noted, which may be nothing.
-    pub(super) fn take(&self) -> Rings {
-        std::mem::take(&mut *self.rings())
-    }
-
-    /// Waits until something may be noted.
-    async fn filled(&self) {
-        self.filled.notified().await;
-    }
-}
 
 /// How a bridge notices that a connection has died without a word.
 #[derive(Clone, Copy, Debug)]

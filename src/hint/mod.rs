@@ -6,6 +6,7 @@
 //! Where several processes share a database, a [`bridge`] carries the rings from each to the others.
 
 pub mod bridge;
+mod outbox;
 mod rings;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::{bridge::Outbox, rings::Rings};
+use self::{outbox::Outbox, rings::Rings};
 use crate::model::id::RunId;
 
 /// What can have changed.

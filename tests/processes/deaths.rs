@@ -74,8 +74,8 @@ async fn land(amy: &User, run: &str, mut follower: Events, mut seen: Vec<(u64, S
 async fn when_a_server_and_a_worker_are_killed_the_others_go_on() {
     let Some(site) = Site::new().await else { return };
     let Flight { servers: [here, there], worker, amy, run, follower, seen } = take_off(&site).await;
-    here.kill().await;
     worker.kill().await;
+    here.kill().await;
     let other = site.worker("other", 8);
     let events = land(&amy, &run, follower, seen).await;
     let resumed = of_kind(&events, "RUN_RESUMED");
@@ -91,10 +91,9 @@ async fn when_a_server_and_a_worker_are_killed_the_others_go_on() {
 async fn a_worker_that_is_told_to_stop_hands_its_runs_to_another() {
     let Some(site) = Site::new().await else { return };
     let Flight { servers: [here, there], worker, amy, run, follower, seen } = take_off(&site).await;
-    let other = site.worker("other", 8);
-    site.until_joined(4).await;
     let status = worker.terminate().await;
     assert_eq!(status.code(), Some(0), "{status}");
+    let other = site.worker("other", 8);
     let events = land(&amy, &run, follower, seen).await;
     let resumed = of_kind(&events, "RUN_RESUMED");
     assert_eq!(resumed.len(), 1, "it was in flight");

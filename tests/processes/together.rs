@@ -1,6 +1,6 @@
 //! What several processes do together is what one does alone.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Mutex};
 
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
@@ -91,33 +91,32 @@ async fn what_is_started_at_one_server_is_executed_by_any_worker_and_followed_at
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_cancelled_from_either_server_within_a_second() {
+async fn a_run_is_cancelled_from_another_server_within_a_second() {
     let Some(site) = Site::new().await else { return };
     let (here, there) = join(site.server("here"), site.server("there")).await;
-    let worker = site.worker("worker", TRIES);
+    let worker = site.worker("worker", 1);
     let (amy, amy_there) = at_both(&site, &here, &there).await;
     let documents = documents();
     let files: Vec<(&str, &[u8])> = documents.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
-    let mut runs = Vec::new();
+    let mut projects = Vec::new();
     for _ in 0..TRIES {
         let project = amy.project("Long").await;
         amy.upload(&project, &files).await;
-        runs.push(project);
-    }
-    for project in &mut runs {
-        *project = amy.start_run(project, "What interest do late sums bear?").await;
+        projects.push(project);
     }
     site.until_joined(3).await;
-    for run in &runs {
-        amy.until(run, "RUNNING").await;
-    }
-    let quickest = quickest(&runs, async |run| {
-        amy_there.cancel(run).await;
-        amy.until(run, "CANCELLED").await;
+    // Started only now, for a run is over soon where the machine is fast; that it is claimed within the time as well is no harm.
+    let runs = Mutex::new(Vec::new());
+    let quickest = quickest(&projects, async |project| {
+        let run = amy.start_run(project, "What interest do late sums bear?").await;
+        amy.until(&run, "RUNNING").await;
+        amy_there.cancel(&run).await;
+        amy.until(&run, "CANCELLED").await;
+        runs.lock().expect("nobody panics with it").push(run);
     });
     assert!(quickest.await <= PROMISED);
-    for run in &runs {
-        assert_nothing_repeated(&amy_there.whole_timeline(run).await);
+    for run in runs.into_inner().expect("nobody panics with it") {
+        assert_nothing_repeated(&amy_there.whole_timeline(&run).await);
     }
     site.close([here, there, worker]).await;
 }

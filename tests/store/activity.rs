@@ -59,6 +59,10 @@ on_both! {
         let change = Change { user_id: scope.user_id(), project_id: scope.project_id(), what: Changed::Project };
         assert_eq!(settled(&store, place, 1).await.into_iter().map(|(_, change)| change).collect::<Vec<_>>(), [change]);
         told.changed().await.expect("the commit is heard");
+        unit!(store, [] tx => activity::newest(tx, &Sweep::new()).await).expect("a read");
+        if store.engine() == "PostgreSQL" {
+            assert!(!told.has_changed().expect("the store is open"), "nor are other processes told of what changed nothing");
+        }
     }
 
     async fn a_change_that_commits_late_is_not_passed_over(store: Store) {
