@@ -92,14 +92,17 @@ impl Desk {
         lease::run_of(&mut self.app.store.read().await?, &self.lease).await
     }
 
-    /// Ends the run if it was taken up too often in a row without a step in between: something about it ends its workers. Says
-    /// whether it did.
-    pub async fn gave_up(&self) -> Result<bool> {
+    /// Ends the run if it was taken up too often in a row without a step in between, or more often than `grants` at all: something
+    /// about it ends its workers. Says whether it did.
+    pub async fn gave_up(&self, grants: i64) -> Result<bool> {
         let most = self.app.rules.max_attempts;
-        if self.fruitless_attempts(most).await? < most {
+        let message = if self.lease.generation() > grants {
+            format!("It was taken up {grants} times, and no worker came to its end.")
+        } else if self.fruitless_attempts(most).await? >= most {
+            format!("It was taken up {most} times in a row, and no worker got a step further.")
+        } else {
             return Ok(false);
-        }
-        let message = format!("It was taken up {most} times in a row, and no worker got a step further.");
+        };
         let failure = RunFailure { code: "TOO_MANY_ATTEMPTS".into(), message, retryable: true };
         self.finish(RunFailed { failure }.into()).await?;
         Ok(true)

@@ -116,8 +116,8 @@ pub struct StartRunInput {
     /// Files of the drive that it is about, at most 50. The run reads them as they are now, whatever happens to them later. None
     /// means that it may read the whole drive.
     pub files: Option<Vec<FileId>>,
-    /// Which agent: `workroom/general`, which is taken when nothing is said, or one of yours such as `acme/researcher`. A run of
-    /// yours waits until a worker claims it that serves this agent.
+    /// Which agent: `workroom/general`, which is taken when nothing is said, or one of yours such as `acme/researcher`. A run for
+    /// yours waits until a worker claims it that serves this agent, and the project's later runs wait behind it.
     pub agent: Option<String>,
     /// Which model. Of those for `workroom/general`, `server.models` lists them and the first is taken when nothing is said; an
     /// agent of yours is told what stands here, `default` when nothing is said.

@@ -267,8 +267,8 @@ impl Mutation {
             events: input.events.into_iter().map(Into::into).collect(),
         };
         let (appended, user_errors) = settle(outside::append(ctx.app()?, ctx.worker()?, append).await)?;
-        let (last_sequence, run) = appended.map(|done| (done.last_sequence.into(), Obj(done.run))).unzip();
-        Ok(Obj(AppendRunEventsPayload { last_sequence, run, user_errors }))
+        let (last_sequence, run) = appended.map(|done| (done.last_sequence.into(), done.run.map(Obj))).unzip();
+        Ok(Obj(AppendRunEventsPayload { last_sequence, run: run.flatten(), user_errors }))
     }
 
     /// For the holder of a lease: keeps the run for as long again, and tells whether it is to stop.

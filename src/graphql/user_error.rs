@@ -41,7 +41,8 @@ pub enum UserErrorCode {
     FileRefused,
     /// The input breaks a rule.
     Invalid,
-    /// The lease of the run is lost: another worker has it or may have it. What was asked for did not happen.
+    /// The lease of the run is lost: another worker has it or may have it. Nothing more happens by it; the timeline says how far it
+    /// came.
     LeaseLost,
     /// It is not there, or it is somebody else's.
     NotFound,

@@ -312,6 +312,11 @@ impl Default for RunOrder {
     }
 }
 
+/// Whether an agent of this name is served by workers elsewhere.
+pub fn is_elsewhere(agent: &str) -> bool {
+    !agent.starts_with("workroom/")
+}
+
 /// Reads the name of an agent that a worker elsewhere serves, as in `acme/researcher`. Those that begin with `workroom/` are
 /// served here.
 pub fn outside_agent(text: &str) -> Result<String> {
@@ -321,7 +326,7 @@ pub fn outside_agent(text: &str) -> Result<String> {
         !part.is_empty() && part.len() <= 100 && part.bytes().all(letters)
     };
     match text.split_once('/') {
-        Some(("workroom", _)) => Err(Error::invalid(
+        _ if !is_elsewhere(text) => Err(Error::invalid(
             "Agents whose names begin with `workroom/` are this server's own. Take a name of yours.",
         )),
         Some((owner, name)) if part(owner) && part(name) => Ok(text.to_owned()),

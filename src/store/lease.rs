@@ -82,6 +82,55 @@ pub struct Claimant {
     pub user_id: Option<UserId>,
 }
 
+/// Writes the select of the queued run that is the claimant's next.
+macro_rules! push_next {
+    ($query:ident, $claimant:ident, $now:ident) => {
+        $query.push("select queued.id from run as queued where queued.status = 'QUEUED' and ");
+        push_theirs(&mut $query, $claimant);
+        $query.push(
+            " and not exists (
+                select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
+            and exists (
+                select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > ");
+        $query.push_bind($now).push(
+            ") and not exists (
+                select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
+                and older.status in ('QUEUED', 'RUNNING') and older.number + 0 < queued.number)
+            order by queued.id limit 1");
+    };
+}
+
+/// Writes the select of the run that the claimant may have and that nobody holds any more.
+macro_rules! push_left {
+    ($query:ident, $claimant:ident, $columns:expr) => {
+        $query.push(concat!(
+            "select ",
+            $columns,
+            " from run as queued where status = 'RUNNING' and lease_holder is null and "
+        ));
+        push_theirs(&mut $query, $claimant);
+        $query.push(" order by id limit 1");
+    };
+}
+
+/// Whether there is a run that the claimant could take up, queued or left.
+pub async fn some_wait(conn: &mut Conn, claimant: &Claimant, now: DateTime<Utc>) -> Result<bool> {
+    let left: Option<RunId> = sql!(conn, c => {
+        let mut query = QueryBuilder::default();
+        push_left!(query, claimant, "id");
+        query.build_query_scalar().fetch_optional(c).await
+    })?;
+    if left.is_some() {
+        return Ok(true);
+    }
+    let next: Option<RunId> = sql!(conn, c => {
+        let mut query = QueryBuilder::default();
+        push_next!(query, claimant, now);
+        query.build_query_scalar().fetch_optional(c).await
+    })?;
+    Ok(next.is_some())
+}
+
 /// Claims the oldest queued run whose project has none running, of those that the claimant may have. Of a project's queued runs
 /// only the oldest is looked at, so that they are executed in the order in which they were asked for. Workers that claim at
 /// once get different runs; `None` means that there is nothing to claim, or that what there is is being claimed or stopped just
@@ -92,21 +141,8 @@ pub async fn claim(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Resu
     let claimed: Result<Option<Granted>, sqlx::Error> = sql!(tx, c => {
         let mut query = QueryBuilder::new("update run set status = ");
         query.push_bind(running).push(", lease_holder = ").push_bind(&claimant.name);
-        query.push(
-            ", lease_counter = 0, lease_generation = lease_generation + 1
-            where status = 'QUEUED' and id = (
-                select queued.id from run as queued where queued.status = 'QUEUED' and ");
-        push_theirs(&mut query, claimant);
-        query.push(
-            " and not exists (
-                select 1 from run as busy where busy.project_id = queued.project_id and busy.status = 'RUNNING')
-            and exists (
-                select 1 from session where session.id = queued.session_id and ended_at is null and expires_at > ");
-        query.push_bind(now).push(
-            ") and not exists (
-                select 1 from run as older where older.user_id = queued.user_id and older.project_id = queued.project_id
-                and older.status in ('QUEUED', 'RUNNING') and older.number + 0 < queued.number)
-            order by queued.id limit 1");
+        query.push(", lease_counter = 0, lease_generation = lease_generation + 1 where status = 'QUEUED' and id = (");
+        push_next!(query, claimant, now);
         query.push(skip_locked).push(") returning id, user_id, project_id, lease_generation");
         query.build_query_as().fetch_optional(c).await
     });
@@ -141,11 +177,9 @@ where
 pub async fn left(tx: &mut Tx, claimant: &Claimant) -> Result<Option<Watched>> {
     let skip_locked = dialect::skip_locked(tx);
     Ok(sql!(tx, c => {
-        let mut query = QueryBuilder::new(concat!("select ", watched!(), " from run as queued where status = 'RUNNING'
-            and lease_holder is null and "));
-        push_theirs(&mut query, claimant);
-        query.push(" order by id limit 1").push(skip_locked);
-        query.build_query_as().fetch_optional(c).await
+        let mut query = QueryBuilder::default();
+        push_left!(query, claimant, watched!());
+        query.push(skip_locked).build_query_as().fetch_optional(c).await
     })?)
 }
 
@@ -238,7 +272,7 @@ pub(super) async fn advance(
     let first = chain.last + 1;
     let hashes = chain::link(&mut chain, at, entries);
     let moved = sql!(tx, c => sqlx::query(concat!(
-        "update run set last_sequence = $3, chain_from = $4, chain_head = $5", held!(), " and last_sequence = $6"))
+        "update run set last_sequence = $3, chain_from = $4, chain_head = $5, lease_counter = lease_counter + 1", held!(), " and last_sequence = $6"))
         .bind(lease.run_id()).bind(lease.generation()).bind(chain.last).bind(chain.from).bind(chain.head.as_slice())
         .bind(first - 1).execute(c).await.map(|done| done.rows_affected() > 0))?;
     if !moved {

@@ -13,7 +13,7 @@ use crate::{
     model::{
         event::{EventBody, RunCancelled, RunQueued, RunResumed, RunStarted},
         id::UserId,
-        run::{CancelledBy, Run, RunFailure, RunStatus, Transition},
+        run::{CancelledBy, Run, RunFailure, RunStatus, Transition, is_elsewhere},
         scope::RunLease,
     },
     store::{
@@ -50,7 +50,8 @@ pub async fn take_up(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Re
 /// Takes over a run whose holder stopped, for `worker`; its timeline says so.
 pub async fn resume(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
     let Some(lease) = lease::take_over(tx, seen, worker).await? else { return Ok(None) };
-    let reason = if seen.free {
+    // A worker elsewhere cannot hand back: its run is free because it was silent.
+    let reason = if seen.free && !is_elsewhere(&seen.agent) {
         "The worker before handed the run back."
     } else {
         "The worker before stopped without handing the run back."
@@ -128,6 +129,10 @@ fn ending(from: RunStatus, event: EventBody, at: DateTime<Utc>) -> Result<Ending
 
 /// The lease is not held any more.
 pub fn lost() -> Error {
-    Error::new(Kind::Expired, "The lease of this run is lost: another worker has it, or the run has ended.")
-        .with(Detail::LeaseLost)
+    lost_because("The lease of this run is lost: another worker has it, or the run has ended.")
+}
+
+/// The lease is not held any more, and why.
+pub fn lost_because(message: &'static str) -> Error {
+    Error::new(Kind::Expired, message).with(Detail::LeaseLost)
 }

@@ -20,6 +20,7 @@ use crate::{
     hint::{Listener, Topic},
     model::{
         id::{ProjectId, RunId},
+        run::is_elsewhere,
         scope::{RunLease, Sweep},
     },
     store::{
@@ -164,9 +165,12 @@ pub(super) async fn watch(shop: Shop) {
     let every = WATCH.min(shop.setup.crew.lease / 4);
     loop {
         match look(&shop, &mut seen).await {
-            Ok(due) => {
+            Ok((due, elsewhere)) => {
                 let some = !due.is_empty();
                 *shop.due() = due;
+                if let Err(error) = set_free(&shop, elsewhere).await {
+                    tracing::warn!(?error, "runs of workers elsewhere cannot be set free just now");
+                }
                 if some {
                     shop.app.hints.ring_here(Topic::Queue);
                 }
@@ -183,8 +187,8 @@ pub(super) async fn watch(shop: Shop) {
     }
 }
 
-/// The leases that may be taken over now; remembers the others with the time since when they stand still.
-async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<Vec<Watched>> {
+/// The leases that may be taken over now, here and elsewhere; remembers the others with the time since when they stand still.
+async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<(Vec<Watched>, Vec<Watched>)> {
     let leases = lease::watch(&mut shop.app.store.read().await?, &Sweep::new()).await?;
     let now = Instant::now();
     let mut due = Vec::new();
@@ -193,14 +197,13 @@ async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Res
     for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
         let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
         if lease.free || now.duration_since(since) >= shop.setup.crew.lease {
-            let places = if lease.agent == AGENT { &mut due } else { &mut elsewhere };
+            let places = if is_elsewhere(&lease.agent) { &mut elsewhere } else { &mut due };
             places.push(lease.clone());
         }
         still.insert(lease.id, (lease, since));
     }
     *seen = still;
-    set_free(shop, elsewhere).await?;
-    Ok(due)
+    Ok((due, elsewhere))
 }
 
 /// Sets runs free that no worker elsewhere holds any more, and ends those that are to stop: nobody may come for them.
@@ -226,10 +229,15 @@ async fn set_free(shop: &Shop, left: Vec<Watched>) -> Result<()> {
             }
             .boxed()
         });
-        if done.await? {
-            tracing::info!(%run, stopped, "a run was left by its worker elsewhere");
-            shop.app.hints.ring(Topic::Run(run));
-            shop.app.hints.ring(Topic::Queue);
+        match done.await {
+            Ok(true) => {
+                tracing::info!(%run, stopped, "a run was left by its worker elsewhere");
+                shop.app.hints.ring(Topic::Run(run));
+                shop.app.hints.ring(Topic::Queue);
+            }
+            Ok(false) => {}
+            // One that cannot be set free does not hold the others up.
+            Err(error) => tracing::warn!(%run, ?error, "a run cannot be set free just now"),
         }
     }
     Ok(())

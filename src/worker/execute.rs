@@ -37,7 +37,7 @@ pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit)
 
 async fn work(shop: &Shop, desk: &Desk, cancelled: CancellationToken, stopped: CancellationToken) -> Result<End> {
     let Some(run) = desk.run().await? else { return Err(crate::timeline::append::lost()) };
-    if desk.gave_up().await? {
+    if desk.gave_up(i64::MAX).await? {
         return Ok(End::Finished);
     }
     let Some(model) = shop.setup.crew.models.iter().find(|model| model.name() == run.model) else {

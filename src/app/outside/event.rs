@@ -111,13 +111,16 @@ fn body(event: Told) -> Result<EventBody> {
             UsageRecorded { model: name("model", model)?, usage }.into()
         }
     };
-    let size = body.encode()?.len();
+    let text = body.encode()?;
+    let size = text.len();
     if size > MAX_EVENT {
         let message =
             format!("At most {MAX_EVENT} bytes of JSON in one event; these are {size}. Save what is larger as a file.");
         return Err(Error::invalid(message));
     }
-    Ok(body)
+    // As it will be read: what is written and cannot be read would end the timeline for everybody.
+    EventBody::decode(body.kind().name(), &text)
+        .map_err(|error| Error::invalid("This JSON is nested too deeply to be kept in an event.").because(error))
 }
 
 /// A name as programs give them, which is kept to the letter.
@@ -143,6 +146,8 @@ mod tests {
         let usage = |count: u64| TokenUsage { input_tokens: count.into(), ..TokenUsage::default() };
         let used = |count| Told::Usage { model: "m".into(), usage: usage(count) };
         let read = |path: &str| Told::Read { area: FileArea::Drive, path: path.into() };
+        let deep = |depth| (0..depth).fold(Json::Null, |inner, _| Json::Array(vec![inner]));
+        let nested = |depth| Told::Called { call_id: "1".into(), tool: "t".into(), input: deep(depth) };
         for wrong in [
             call(""),
             call("a\nb"),
@@ -150,6 +155,7 @@ mod tests {
             used(MAX_TOKENS + 1),
             read("../x"),
             said(&"x".repeat(MAX_EVENT)),
+            nested(200),
         ] {
             let error = checked(vec![said("well"), wrong.clone()]).unwrap_err();
             assert_eq!(error.path(), ["input", "events", "1"], "{wrong:?}");

@@ -41,6 +41,10 @@ use crate::{
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How often a claim that waits looks for a run, in case a bell rang in another process.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a run is given to workers elsewhere. One that starts anew each time always gets a step on, and never to the end.
+const MAX_GRANTS: i64 = 20;
+/// How many leases long a worker may take to stop when it is told to.
+const STOPPING_LEASES: u32 = 4;
 /// Agents that one worker may serve.
 const MAX_AGENTS: usize = 20;
 /// The longest name of a worker, in characters.
@@ -109,8 +113,9 @@ fn claimant(worker: &OutsideWorker, claim: &Claim) -> Result<Claimant> {
 
 /// Takes up a run, if there is one that may be gone on with.
 async fn take_up(app: &App, claimant: &Claimant) -> Result<Option<Held>> {
-    loop {
-        let claimant = claimant.clone();
+    // Most looks find nothing, and a look that only reads is in nobody's way.
+    while lease::some_wait(&mut app.store.read().await?, claimant, clock::now()).await? {
+        let (asked, claimant) = (clock::now(), claimant.clone());
         let taken = app
             .store
             .write(move |tx| {
@@ -121,18 +126,27 @@ async fn take_up(app: &App, claimant: &Claimant) -> Result<Option<Held>> {
         let Some(lease) = taken else { return Ok(None) };
         app.hints.ring(Topic::Run(lease.run_id()));
         let desk = Desk::new(app.clone(), lease);
-        if desk.gave_up().await? {
-            continue;
-        }
-        if let Some(run) = desk.run().await? {
-            return Ok(Some(held(app, run, &lease)));
+        match begun(&desk).await {
+            Ok(Some(run)) => return Ok(Some(held(app, run, &lease, asked))),
+            Ok(None) => {}
+            Err(error) => {
+                // The worker will not know of it. If even this fails, the lease runs out.
+                let _ = desk.hand_back().await;
+                return Err(error);
+            }
         }
     }
+    Ok(None)
 }
 
-fn held(app: &App, run: Run, lease: &RunLease) -> Held {
-    let expires_at = clock::after(clock::now(), app.rules.lease);
-    Held { run, token: app.lease_tokens.issue(lease), expires_at }
+/// The run of a new lease, if it is to be gone on with.
+async fn begun(desk: &Desk) -> Result<Option<Run>> {
+    if desk.gave_up(MAX_GRANTS).await? { Ok(None) } else { desk.run().await }
+}
+
+/// A run in the hands of a worker that asked for it at this time: from then on at the least it has a lease's length.
+fn held(app: &App, run: Run, lease: &RunLease, asked: DateTime<Utc>) -> Held {
+    Held { run, token: app.lease_tokens.issue(lease), expires_at: clock::after(asked, app.rules.lease) }
 }
 
 /// What a worker adds to a timeline.
@@ -151,8 +165,8 @@ pub struct AppendEvents {
 pub struct Appended {
     /// The sequence of the last of the appended events.
     pub last_sequence: u64,
-    /// The run.
-    pub run: Run,
+    /// The run; not there any more if its project was deleted in this moment.
+    pub run: Option<Run>,
 }
 
 /// Appends to a run's timeline. Repeating an append whose answer was lost is harmless: it is answered as it would have been.
@@ -169,7 +183,9 @@ pub async fn append(app: &App, worker: OutsideWorker, input: AppendEvents) -> Re
         Err(error) if error.kind() == Kind::Expired => repeated(app, &worker, &lease, expected, &bodies).await?,
         Err(error) => return Err(error),
     };
-    Ok(Appended { last_sequence: last.unsigned_abs(), run: still_held(app, &worker, &lease).await? })
+    // Not by the lease, which may be lost by now: what was appended is there all the same.
+    let run = store::run::get(&mut app.store.read().await?, &worker.viewer(), lease.run_id()).await?;
+    Ok(Appended { last_sequence: last.unsigned_abs(), run })
 }
 
 /// The last sequence of an append that was made before, or why it cannot be made.
@@ -187,21 +203,12 @@ async fn repeated(
         let mut conn = app.store.read().await?;
         let span = Span { rows: bodies.len(), bytes: usize::try_from(i64::MAX).map_err(Error::internal)? };
         let there = store::event::after(&mut conn, &worker.viewer(), run.id, expected, span).await?;
-        let mut same = there.len() == bodies.len();
-        for (event, body) in there.iter().zip(bodies) {
-            same = same && event.body == reread(body)?;
-        }
-        if same {
+        if there.iter().map(|event| &event.body).eq(bodies) {
             return Ok(last);
         }
     }
     let message = format!("The timeline stands at {told}, not at {expected}. Read it from there, then decide.");
     Err(Error::conflict(message).with(Detail::Sequence { last: told }).at(["input", "expectedSequence"]))
-}
-
-/// A body as it would be read, for comparing with one that was.
-fn reread(body: &EventBody) -> Result<EventBody> {
-    EventBody::decode(body.kind().name(), &body.encode()?)
 }
 
 /// The run of a lease that is held; otherwise why not.
@@ -222,11 +229,18 @@ async fn why_lost(app: &App, worker: &OutsideWorker, run: RunId) -> Result<Error
 /// Renews a lease, and tells how the run stands.
 pub async fn renew(app: &App, worker: OutsideWorker, lease_token: &str) -> Result<Held> {
     let lease = app.lease_tokens.read(&worker, lease_token)?;
+    let asked = clock::now();
+    let run = still_held(app, &worker, &lease).await?;
+    let patience = app.rules.lease * STOPPING_LEASES;
+    if run.cancel_requested_at.is_some_and(|at| clock::after(at, patience) <= asked) {
+        let message = "This run was to stop long ago. Its lease is not renewed any more, and the run will be ended.";
+        return Err(append::lost_because(message).at(["input", "leaseToken"]));
+    }
     let renewed = app.store.write(move |tx| async move { lease::renew(tx, &lease).await }.boxed()).await?;
     if !renewed {
         return Err(why_lost(app, &worker, lease.run_id()).await?);
     }
-    Ok(held(app, still_held(app, &worker, &lease).await?, &lease))
+    Ok(held(app, still_held(app, &worker, &lease).await?, &lease, asked))
 }
 
 /// How a worker ends a run.
@@ -248,7 +262,11 @@ pub async fn finish(app: &App, worker: OutsideWorker, lease_token: &str, outcome
     let lease = app.lease_tokens.read(&worker, lease_token)?;
     let desk = Desk::new(app.clone(), lease);
     let known = store::run::get(&mut app.store.read().await?, &worker.viewer(), lease.run_id()).await?;
-    let end = end(known.as_ref(), outcome)?;
+    let end = match end(known.as_ref(), outcome) {
+        // Whoever has lost the run learns that first.
+        Err(_) if desk.run().await?.is_none() => return Err(why_lost(app, &worker, lease.run_id()).await?),
+        end => end?,
+    };
     match desk.finish(end.clone()).await {
         Err(error) if error.kind() == Kind::Expired && !ended_so(app, &worker, &lease, &end).await? => {
             return Err(why_lost(app, &worker, lease.run_id()).await?);
@@ -289,6 +307,5 @@ async fn ended_so(app: &App, worker: &OutsideWorker, lease: &RunLease, end: &Eve
     let before = i64::try_from(run.last_sequence.as_u64()).map_err(Error::internal)? - 1;
     let span = Span { rows: 1, bytes: 1 };
     let last = store::event::after(&mut conn, &worker.viewer(), run.id, before, span).await?;
-    let end = reread(end)?;
-    Ok(last.first().is_some_and(|event| event.body == end))
+    Ok(last.first().is_some_and(|event| event.body == *end))
 }

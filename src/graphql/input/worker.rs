@@ -66,7 +66,7 @@ pub struct AppendRunEventsInput {
     /// The sequence of the last event that the worker knows of: `run.lastSequence` after the claim, `lastSequence` after an append.
     /// So repeating a call whose answer was lost is harmless.
     pub expected_sequence: UInt53,
-    /// What happened, in its order: from 1 to 500 events of at most 64 KiB each.
+    /// What happened, in its order: from 1 to 500 events of at most 64 KiB each, and 1 MiB in the whole request.
     pub events: Vec<RunEventInput>,
 }
 
@@ -233,7 +233,7 @@ pub enum RunOutcomeInput {
 /// A run is done.
 #[derive(InputObject)]
 pub struct RunCompletedInput {
-    /// What came of it.
+    /// What came of it, at most 500,000 characters.
     pub answer: String,
 }
 
@@ -242,7 +242,7 @@ pub struct RunCompletedInput {
 pub struct RunFailedInput {
     /// A word for programs, such as `MODEL_UNAVAILABLE`.
     pub code: String,
-    /// A sentence for people.
+    /// A sentence for people, at most 500,000 characters.
     pub message: String,
     /// Running it again may help.
     #[graphql(default)]

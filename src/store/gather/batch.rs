@@ -107,6 +107,7 @@ async fn advance(connection: &mut PgConnection, runs: impl Iterator<Item = &Lock
     let [input, cached, output, reasoning] = columns(runs.iter().map(|run| &run.usage));
     let moved = sqlx::query(
         "update run set last_sequence = added.last, chain_from = added.first, chain_head = added.head,
+        lease_counter = lease_counter + 1,
         input_tokens = run.input_tokens + added.input, cached_input_tokens = run.cached_input_tokens + added.cached,
         output_tokens = run.output_tokens + added.output, reasoning_tokens = run.reasoning_tokens + added.reasoning
         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
