@@ -50,7 +50,7 @@ pub(super) async fn run(settings: &Settings, flags: Flags) -> Result<ExitCode> {
             println!("{}", if flags.json { as_json(found) } else { as_line(found) });
         }
         Told::More(count) => {
-            println!("{}", if flags.json { json!({ "more": count }).to_string() } else { more(count) })
+            println!("{}", if flags.json { json!({ "more": count }).to_string() } else { more(count) });
         }
         Told::Progress(tally) => progress.show(tally),
     };
