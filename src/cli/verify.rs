@@ -63,9 +63,10 @@ pub(super) async fn run(settings: &Settings, flags: Flags) -> Result<ExitCode> {
 }
 
 fn as_line(found: &Found) -> String {
-    let message = &found.finding.message;
+    // What was changed may hold anything, and a terminal does what control characters say.
+    let message = found.finding.message.replace(char::is_control, "\u{fffd}");
     match found.run {
-        Some((run, number)) => format!("{}  run {number} ({run}): {message}", found.project),
+        Some((run, number)) => format!("{}, run {number} ({run}): {message}", found.project),
         None => format!("{}: {message}", found.project),
     }
 }
