@@ -27,7 +27,8 @@ pub(super) struct Flags {
     /// Check this project alone
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
-    /// Print a JSON object on a line for each finding, and one with the sums at the end
+    /// Print a JSON object on a line for each finding (`more` counts those of the same run beyond twenty), and one with the sums
+    /// at the end
     #[arg(long)]
     json: bool,
 }
@@ -48,6 +49,9 @@ pub(super) async fn run(settings: &Settings, flags: Flags) -> Result<ExitCode> {
             progress.clear();
             println!("{}", if flags.json { as_json(found) } else { as_line(found) });
         }
+        Told::More(count) => {
+            println!("{}", if flags.json { json!({ "more": count }).to_string() } else { more(count) });
+        }
         Told::Progress(tally) => progress.show(tally),
     };
     let tally = examiner.everything(flags.project, &mut listener).await;
@@ -59,11 +63,16 @@ pub(super) async fn run(settings: &Settings, flags: Flags) -> Result<ExitCode> {
 }
 
 fn as_line(found: &Found) -> String {
-    let message = &found.finding.message;
+    // What was changed may hold anything, and a terminal does what control characters say.
+    let message = found.finding.message.replace(char::is_control, "\u{fffd}");
     match found.run {
-        Some((run, number)) => format!("{}  run {number} ({run}): {message}", found.project),
+        Some((run, number)) => format!("{}, run {number} ({run}): {message}", found.project),
         None => format!("{}: {message}", found.project),
     }
+}
+
+fn more(count: u64) -> String {
+    format!("  … and {count} more in that run.")
 }
 
 fn as_json(found: &Found) -> String {

@@ -1,6 +1,6 @@
 //! Events on their way into a run's chain: encoded and salted before a transaction is open, linked when their place is known.
 
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
@@ -64,6 +64,28 @@ impl Standing {
             Some((from, head)) => Chain { from, last: self.last_sequence, head },
             None => Chain::start(self.id, self.last_sequence + 1),
         }
+    }
+}
+
+/// Timelines that are remembered. More are forgotten, all at once.
+const REMEMBERED: usize = 4096;
+
+/// Where a connection left the timelines that it wrote. A guess: a unit may have been undone since, or somebody else may have moved
+/// the run on. So who goes on from here must compare the row with it in the statement that moves the run on.
+#[derive(Default)]
+pub(super) struct Left(HashMap<RunId, Chain>);
+
+impl Left {
+    /// Where a run's timeline was left. It is forgotten with that, until it is left anew.
+    pub(super) fn take(&mut self, run: RunId) -> Option<Chain> {
+        self.0.remove(&run)
+    }
+
+    pub(super) fn keep(&mut self, run: RunId, chain: Chain) {
+        if self.0.len() == REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(run, chain);
     }
 }
 

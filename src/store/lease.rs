@@ -253,8 +253,8 @@ pub async fn ended_by(conn: &mut Conn, lease: &RunLease) -> Result<Option<Run>> 
 }
 
 /// Moves the run's timeline on for the lease's holder; answers with the new last sequence, or `None` if the lease is lost, or if the
-/// last sequence was not `after`. The row that this locks is the order of the timeline: sequence and chain are read and moved on
-/// under one lock.
+/// last sequence was not `after`. The row that this locks is the order of the timeline: sequence and chain move on together, by
+/// compare-and-set on both.
 pub(super) async fn advance(
     tx: &mut Tx,
     lease: &RunLease,
@@ -262,23 +262,44 @@ pub(super) async fn advance(
     at: DateTime<Utc>,
     entries: &[Entry],
 ) -> Result<Option<i64>> {
-    let Some(mut chain) = standing_of(tx, lease).await? else { return Ok(None) };
+    if let Some(left) = tx.left.take(lease.run_id())
+        && !entries.is_empty()
+        && after.is_none_or(|after| after == left.last)
+        && let Some(last) = advance_from(tx, lease, left, at, entries).await?
+    {
+        return Ok(Some(last));
+    }
+    let Some(chain) = standing_of(tx, lease).await? else { return Ok(None) };
     if after.is_some_and(|after| after != chain.last) {
         return Ok(None);
     }
     if entries.is_empty() {
         return Ok(Some(chain.last));
     }
-    let first = chain.last + 1;
+    let moved = advance_from(tx, lease, chain, at, entries).await?;
+    moved.map(Some).ok_or_else(|| Error::internal("a run moved on although its row was held"))
+}
+
+/// The same, if the timeline stands there; `None` if it does not, or the lease is lost.
+async fn advance_from(
+    tx: &mut Tx,
+    lease: &RunLease,
+    mut chain: Chain,
+    at: DateTime<Utc>,
+    entries: &[Entry],
+) -> Result<Option<i64>> {
+    let (run, before) = (lease.run_id(), chain);
     let hashes = chain::link(&mut chain, at, entries);
     let moved = sql!(tx, c => sqlx::query(concat!(
-        "update run set last_sequence = $3, chain_from = $4, chain_head = $5, lease_counter = lease_counter + 1", held!(), " and last_sequence = $6"))
-        .bind(lease.run_id()).bind(lease.generation()).bind(chain.last).bind(chain.from).bind(chain.head.as_slice())
-        .bind(first - 1).execute(c).await.map(|done| done.rows_affected() > 0))?;
+        "update run set last_sequence = $3, chain_from = $4, chain_head = $5, lease_counter = lease_counter + 1", held!(),
+        " and last_sequence = $6 and coalesce(chain_head, $7) = $7"))
+        .bind(run).bind(lease.generation()).bind(chain.last).bind(chain.from).bind(chain.head.as_slice())
+        .bind(before.last).bind(before.head.as_slice()).execute(c).await.map(|done| done.rows_affected() > 0))?;
     if !moved {
-        return Err(Error::internal("a run moved on although its row was held"));
+        return Ok(None);
     }
-    chain::insert(tx, &Linked { run: lease.run_id(), first, at, entries, hashes: &hashes }).await?;
+    chain::insert(tx, &Linked { run, first: before.last + 1, at, entries, hashes: &hashes }).await?;
+    tx.left.keep(run, chain);
     Ok(Some(chain.last))
 }
 

@@ -132,19 +132,29 @@ impl Conn {
 }
 
 /// A connection inside a unit of writing. Reads through it see the unit's own writes.
-pub struct Tx(Conn);
+pub struct Tx {
+    conn: Conn,
+    /// Where it left timelines: SQLite's writer, which keeps its connection, need not read what it wrote last.
+    left: chain::Left,
+}
+
+impl Tx {
+    fn over(conn: Conn) -> Self {
+        Self { conn, left: chain::Left::default() }
+    }
+}
 
 impl Deref for Tx {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0
+        &mut self.conn
     }
 }
 

@@ -80,7 +80,7 @@ impl Transactions {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
         let connection = self.pool.acquire().await.map_err(|error| Failure::NotBegun(error.into()))?;
-        let mut tx = Tx(Conn::Postgres(connection));
+        let mut tx = Tx::over(Conn::Postgres(connection));
         // The limits stand in here, not round all of it: dropped on its way, a connection would go back to the pool with this
         // transaction open.
         let written = timeout(self.limit, async {

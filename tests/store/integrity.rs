@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use workroom::{
     app::integrity::{Budget, Examiner},
     clock,
+    error::Error,
     files::Files,
     model::{
         event::{AgentMessage, ArtifactCreated, RunQueued},
@@ -131,6 +132,24 @@ on_both! {
         assert_eq!(events.len(), 4);
         let run = integrity::run(&mut conn, &everything, lease.run_id()).await.expect("a read").expect("the run");
         assert_eq!((run.chain_from, run.chain_head.as_deref()), (Some(1), Some(&chain.head[..])));
+    }
+
+    async fn a_unit_that_was_undone_leaves_the_chain_as_it_was(store: Store) {
+        let desk = Desk::of(&store, "ada").await;
+        let lease = start(&store, &desk).await;
+        store.append(says(lease, &["a"])).await.expect("kept").expect("the lease is held");
+        for text in ["b", "c"] {
+            let append = says(lease, &[text]);
+            let undone: Result<(), Error> = unit!(store, [append] tx => {
+                event::append(tx, &append).await?;
+                Err(Error::conflict("Something else went wrong."))
+            });
+            undone.expect_err("it is undone");
+            store.append(says(lease, &[text, text])).await.expect("kept").expect("the lease is held");
+        }
+        let integrity = checked(&store, lease.run_id()).await;
+        assert_eq!((integrity.status, integrity.findings), (IntegrityStatus::Sealed, vec![]));
+        assert_eq!(integrity.events_checked.get(), 6);
     }
 
     async fn an_inspection_of_one_user_opens_nothing_of_others(store: Store) {

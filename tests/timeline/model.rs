@@ -125,7 +125,6 @@ impl Model {
         let mut next = state.clone();
         let listens_late = self.fault == Fault::LooksBeforeItListens;
         match state.tail {
-            Tail::Absent | Tail::Done => return None,
             Tail::Starts => {
                 next.bell = (!listens_late).then_some(false);
                 next.tail = Tail::Looks;
@@ -153,7 +152,7 @@ impl Model {
                 next.bell = Some(false);
                 next.tail = Tail::Looks;
             }
-            Tail::Waits => return None,
+            Tail::Absent | Tail::Waits | Tail::Done => return None,
         }
         Some(next)
     }

@@ -8,6 +8,7 @@ use crate::{
         file::FileArea,
         id::{ProjectId, RunId},
         integrity::{IntegrityFinding, IntegrityFindingKind, IntegrityStatus},
+        uint53::UInt53,
     },
     store::integrity::{self, Content, Inspected},
 };
@@ -52,6 +53,8 @@ pub struct Found {
 pub enum Told<'a> {
     /// Something is wrong.
     Found(&'a Found),
+    /// So much more is wrong with the run of which things were told last.
+    More(u64),
     /// So much was checked.
     Progress(&'a Tally),
 }
@@ -171,8 +174,12 @@ impl Round<'_> {
             self.tally.events += checked.events_checked.as_u64();
             self.tally.artifacts += checked.artifacts_checked.as_u64();
             self.tally.findings += checked.finding_count.as_u64();
+            let told = UInt53::from(checked.findings.len());
             for finding in checked.findings {
                 self.tell(project, place, finding);
+            }
+            if checked.finding_count > told {
+                (self.listener)(Told::More(checked.finding_count.as_u64() - told.as_u64()));
             }
         }
         (self.listener)(Told::Progress(&self.tally));
