@@ -98,10 +98,15 @@ on_both! {
         let left = async |claimant: Claimant| {
             unit!(store, [claimant] tx => lease::left(tx, &claimant).await).expect("an answer")
         };
+        let waits = async |claimant: Claimant| {
+            lease::some_wait(&mut reading(&store).await, &claimant, clock::now()).await.expect("a read")
+        };
+        assert!(waits(claimant("general", &ada)).await && !waits(claimant("another", &ada)).await);
         assert_eq!(claim(claimant("another", &ada)).await, None);
         let lease = claim(claimant("general", &bob)).await.expect("a run of bob's");
         assert_eq!(lease.run_id(), his);
         assert_eq!(claim(claimant("general", &bob)).await, None);
+        assert!(!waits(claimant("general", &bob)).await);
 
         assert_eq!(left(claimant("general", &bob)).await, None, "it is held");
         let seen = watched(&store).await;
@@ -117,6 +122,7 @@ on_both! {
         assert_eq!(left(claimant("another", &bob)).await, None);
         let free = left(claimant("general", &bob)).await.expect("bob's run is free");
         assert_eq!((free.id, free.free), (his, true));
+        assert!(waits(claimant("general", &bob)).await);
         assert!(take_over(&store, &free).await.is_some());
         assert_eq!(claim(claimant("general", &ada)).await.map(|lease| lease.run_id()), Some(hers));
     }
