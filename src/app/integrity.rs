@@ -21,22 +21,24 @@ use crate::{
 };
 
 /// What is read at once.
-const SPAN: Span = Span { rows: 500, bytes: 256 << 10 };
+const SPAN: Span = Span { rows: 64, bytes: 256 << 10 };
 
 /// How much one check may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Events.
     pub events: u64,
+    /// Bytes of their bodies.
+    pub text: u64,
     /// Bytes of artifacts.
     pub bytes: u64,
 }
 
 impl Budget {
     /// What a request may take, which is about a second of work.
-    pub const REQUEST: Self = Self { events: 20_000, bytes: 64 << 20 };
+    pub const REQUEST: Self = Self { events: 20_000, text: 16 << 20, bytes: 64 << 20 };
     /// All there is.
-    pub const UNLIMITED: Self = Self { events: u64::MAX, bytes: u64::MAX };
+    pub const UNLIMITED: Self = Self { events: u64::MAX, text: u64::MAX, bytes: u64::MAX };
 }
 
 /// Whether a run of the viewer's is still what was recorded.
@@ -92,9 +94,11 @@ impl Examiner {
             let Some(end) = events.last() else { return Ok(true) };
             after = end.sequence;
             for event in &events {
-                if visit.check.checked() == visit.budget.events {
+                let text = visit.budget.text.checked_sub(event.body.len() as u64);
+                let Some(text) = text.filter(|_| visit.check.checked() < visit.budget.events) else {
                     return Ok(false);
-                }
+                };
+                visit.budget.text = text;
                 if let Some(EventBody::ArtifactCreated(told)) = visit.check.event(event) {
                     self.artifact(visit, event.sequence, &told).await?;
                 }

@@ -158,7 +158,7 @@ impl Ground {
 
     async fn leave(self) {
         let leaving = async {
-            // Others are told of what was handed back.
+            // What was rung last still goes out.
             if let Some(bridge) = self.bridge {
                 bridge.stop().await;
             }

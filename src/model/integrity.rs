@@ -231,6 +231,10 @@ impl Check {
         };
         if let (1, EventBody::RunQueued(queued)) = (sequence, &body) {
             self.request(queued);
+            if queued.request_sha256.is_some() && !self.is_sealed(1) {
+                let message = "Event 1 has lost its seal: it is from after this server began to seal timelines.";
+                self.broken(IntegrityFindingKind::EventChanged, 1, message.into());
+            }
         }
         if body.is_terminal() && self.terminal.is_none() {
             let at = DateTime::from_timestamp_micros(event.at);
@@ -366,7 +370,8 @@ impl Check {
 
     /// What the check came to.
     pub fn outcome(self, artifacts: u64, finished: bool) -> RunIntegrity {
-        let is_sealed = self.sealed.chain_from.is_some();
+        // One whose seal is to begin with an event that has not come yet has none.
+        let is_sealed = self.sealed.chain_from.is_some_and(|from| from <= self.sealed.run.last_sequence.get());
         let number =
             |sequence: Option<i64>| sequence.and_then(|sequence| u64::try_from(sequence).ok()).map(UInt53::from);
         RunIntegrity {

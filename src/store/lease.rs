@@ -224,6 +224,16 @@ pub async fn take_over(tx: &mut Tx, seen: &Watched, worker: &str) -> Result<Opti
     Ok(granted.map(RunLease::from))
 }
 
+/// Takes a lease over for `worker`, whether or not its holder still renews it.
+pub async fn seize(tx: &mut Tx, _: &Sweep, seen: &Watched, worker: &str) -> Result<Option<RunLease>> {
+    let granted: Option<Granted> = sql!(tx, c => sqlx::query_as(
+        "update run set lease_holder = $3, lease_counter = 0, lease_generation = lease_generation + 1
+        where id = $1 and status = 'RUNNING' and lease_generation = $2
+        returning id, user_id, project_id, lease_generation")
+        .bind(seen.id).bind(seen.lease_generation).bind(worker).fetch_optional(c).await)?;
+    Ok(granted.map(RunLease::from))
+}
+
 /// Renews a lease; says whether it is still held.
 pub async fn renew(tx: &mut Tx, lease: &RunLease) -> Result<bool> {
     Ok(sql!(tx, c => sqlx::query(concat!("update run set lease_counter = lease_counter + 1", held!()))

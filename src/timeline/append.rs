@@ -14,7 +14,7 @@ use crate::{
         event::{EventBody, RunCancelled, RunQueued, RunResumed, RunStarted},
         id::UserId,
         run::{CancelledBy, Run, RunFailure, RunStatus, Transition, is_elsewhere},
-        scope::RunLease,
+        scope::{RunLease, Sweep},
     },
     store::{
         Store, Tx,
@@ -60,9 +60,11 @@ pub async fn resume(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc
     Ok(Some(lease))
 }
 
-/// Ends a run that is to stop and whose holder left it, for `worker`; says whether it was so.
-pub async fn stop(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<bool> {
-    let Some(lease) = resume(tx, seen, worker, now).await? else { return Ok(false) };
+/// Ends a run that is to stop and whose holder left it or does not stop, for `worker`; says whether it was so.
+pub async fn stop(tx: &mut Tx, sweep: &Sweep, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<bool> {
+    let Some(lease) = lease::seize(tx, sweep, seen, worker).await? else { return Ok(false) };
+    let reason = "The worker before did not stop when it was told to.".into();
+    tell(tx, lease, now, RunResumed { reason, worker: worker.to_owned() }.into()).await?;
     let run = lease::run_of(tx, &lease).await?;
     let by = run.and_then(|run| run.cancel_requested_by).unwrap_or(CancelledBy::User);
     finish(tx, &lease, now, RunCancelled { by }.into()).await?;
@@ -129,10 +131,6 @@ fn ending(from: RunStatus, event: EventBody, at: DateTime<Utc>) -> Result<Ending
 
 /// The lease is not held any more.
 pub fn lost() -> Error {
-    lost_because("The lease of this run is lost: another worker has it, or the run has ended.")
-}
-
-/// The lease is not held any more, and why.
-pub fn lost_because(message: &'static str) -> Error {
-    Error::new(Kind::Expired, message).with(Detail::LeaseLost)
+    Error::new(Kind::Expired, "The lease of this run is lost: another worker has it, or the run has ended.")
+        .with(Detail::LeaseLost)
 }

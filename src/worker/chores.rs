@@ -38,6 +38,8 @@ const _: () =
     assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
+/// How many leases long a worker elsewhere may take to stop when it is told to.
+const STOPPING_LEASES: u32 = 4;
 /// How often old changes are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions and deleted projects are looked at.
@@ -162,13 +164,14 @@ async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<Ru
 /// for the workers there.
 pub(super) async fn watch(shop: Shop) {
     let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
+    let mut stopping = HashMap::new();
     let every = WATCH.min(shop.setup.crew.lease / 4);
     loop {
         match look(&shop, &mut seen).await {
             Ok((due, elsewhere)) => {
                 let some = !due.is_empty();
                 *shop.due() = due;
-                if let Err(error) = set_free(&shop, elsewhere).await {
+                if let Err(error) = set_free(&shop, elsewhere, &mut stopping).await {
                     tracing::warn!(?error, "runs of workers elsewhere cannot be set free just now");
                 }
                 if some {
@@ -187,8 +190,15 @@ pub(super) async fn watch(shop: Shop) {
     }
 }
 
-/// The leases that may be taken over now, here and elsewhere; remembers the others with the time since when they stand still.
-async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<(Vec<Watched>, Vec<Watched>)> {
+/// A lease of a worker elsewhere.
+struct Elsewhere {
+    seen: Watched,
+    /// Nobody holds it, or it has not moved for its length.
+    is_left: bool,
+}
+
+/// The leases that may be taken over now, and those of workers elsewhere; remembers since when each stands still.
+async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<(Vec<Watched>, Vec<Elsewhere>)> {
     let leases = lease::watch(&mut shop.app.store.read().await?, &Sweep::new()).await?;
     let now = Instant::now();
     let mut due = Vec::new();
@@ -196,9 +206,11 @@ async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Res
     let mut elsewhere = Vec::new();
     for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
         let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
-        if lease.free || now.duration_since(since) >= shop.setup.crew.lease {
-            let places = if is_elsewhere(&lease.agent) { &mut elsewhere } else { &mut due };
-            places.push(lease.clone());
+        let is_left = lease.free || now.duration_since(since) >= shop.setup.crew.lease;
+        if is_elsewhere(&lease.agent) {
+            elsewhere.push(Elsewhere { seen: lease.clone(), is_left });
+        } else if is_left {
+            due.push(lease.clone());
         }
         still.insert(lease.id, (lease, since));
     }
@@ -206,23 +218,30 @@ async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Res
     Ok((due, elsewhere))
 }
 
-/// Sets runs free that no worker elsewhere holds any more, and ends those that are to stop: nobody may come for them.
-async fn set_free(shop: &Shop, left: Vec<Watched>) -> Result<()> {
-    if left.is_empty() {
+/// Sets runs free that no worker elsewhere holds any more, and ends those that are to stop and are left, or whose workers take too
+/// long to do so. `stopping` is since when each is known to be about to stop.
+async fn set_free(shop: &Shop, runs: Vec<Elsewhere>, stopping: &mut HashMap<RunId, Instant>) -> Result<()> {
+    if runs.is_empty() {
+        stopping.clear();
         return Ok(());
     }
     let to_stop = lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await?;
-    for seen in left {
-        let run = seen.id;
-        let (stopped, name) = (to_stop.contains(&run), shop.name.clone());
-        if seen.free && !stopped {
+    stopping.retain(|run, _| to_stop.contains(run));
+    for run in &to_stop {
+        stopping.entry(*run).or_insert_with(Instant::now);
+    }
+    for Elsewhere { seen, is_left } in runs {
+        let since = stopping.get(&seen.id).map(Instant::elapsed);
+        let ends = since.is_some_and(|since| is_left || since >= shop.setup.crew.lease * STOPPING_LEASES);
+        if !ends && (seen.free || !is_left) {
             continue;
         }
+        let (run, name) = (seen.id, shop.name.clone());
         let done = shop.app.store.write(move |tx| {
             let (seen, name) = (seen.clone(), name.clone());
             async move {
-                if stopped {
-                    append::stop(tx, &seen, &name, clock::now()).await
+                if ends {
+                    append::stop(tx, &Sweep::new(), &seen, &name, clock::now()).await
                 } else {
                     lease::release(tx, &Sweep::new(), &seen).await
                 }
@@ -231,7 +250,7 @@ async fn set_free(shop: &Shop, left: Vec<Watched>) -> Result<()> {
         });
         match done.await {
             Ok(true) => {
-                tracing::info!(%run, stopped, "a run was left by its worker elsewhere");
+                tracing::info!(%run, ends, "a run was left by its worker elsewhere");
                 shop.app.hints.ring(Topic::Run(run));
                 shop.app.hints.ring(Topic::Queue);
             }

@@ -1,9 +1,6 @@
 //! A worker elsewhere that writes, and writes again what it does not know to be written.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use super::{ledger::Ledger, place::Guest, random, reader};
 use crate::world::outside::{AGENT, said};

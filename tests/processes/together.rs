@@ -71,6 +71,18 @@ async fn what_is_started_at_one_server_is_executed_by_any_worker_and_followed_at
         assert_eq!(paged.last().map(|(_, kind)| kind.as_str()), Some("RUN_COMPLETED"));
         workers.insert(of_kind(&events, "RUN_STARTED")[0]["worker"].to_string());
     }
+    // One may have been so much sooner that it had done all of them.
+    for _ in 0..20 {
+        if workers.len() < 2 {
+            let more =
+                join_all(projects.iter().map(|project| amy.start_run(project, "What interest do late sums bear?")))
+                    .await;
+            for run in more {
+                amy.ended(&run).await;
+                workers.insert(of_kind(&amy.whole_timeline(&run).await, "RUN_STARTED")[0]["worker"].to_string());
+            }
+        }
+    }
     assert_eq!(workers.len(), 2, "both took part: {workers:?}");
 
     // What was uploaded at one is loaded at the other, and what a worker has made at both.

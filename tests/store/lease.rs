@@ -124,6 +124,12 @@ on_both! {
         assert_eq!((free.id, free.free), (his, true));
         assert!(waits(claimant("general", &bob)).await);
         assert!(take_over(&store, &free).await.is_some());
+        let held = watched(&store).await;
+        let seize = async |seen: Watched| {
+            unit!(store, [seen] tx => lease::seize(tx, &Sweep::new(), &seen, "reaper").await).expect("an answer")
+        };
+        assert!(seize(held.clone()).await.is_some(), "even from a holder");
+        assert!(seize(held).await.is_none(), "once");
         assert_eq!(claim(claimant("general", &ada)).await.map(|lease| lease.run_id()), Some(hers));
     }
 

@@ -4,6 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use workroom::{
+    model::{run::is_elsewhere, scope::Sweep},
+    store::lease,
+};
+
 use crate::world::{
     User,
     engine::on_engines,
@@ -44,7 +49,7 @@ on_engines! {
         let mut run = claimed(&amy, &worker).await;
         assert_eq!(run.last, 2, "queued and started");
         // Numbers and letters that are not the same when they are written and read carelessly.
-        let odd = json!({ "toolCalled": { "callId": "c", "tool": "t", "input": { "b": 1.0e-7, "a": [0.1, "\u{0}ä"] } } });
+        let odd = json!({ "toolCalled": { "callId": "c", "tool": "t", "input": { "b": 1.091_637_784_765_711_9e-7, "a": [0.1, "\u{0}ä"] } } });
         let first = [said("a"), odd, said("b")];
         // At once, as when a client asks again while the first answer is still on its way; and afterwards.
         let (one, other) = futures_util::join!(run.append_at(2, &first), run.append_at(2, &first));
@@ -139,30 +144,45 @@ on_engines! {
         world.stop().await;
     }
 
-    async fn a_run_that_is_to_stop_ends_even_if_its_worker_only_renews(engine) {
+    async fn a_run_that_is_to_stop_ends_even_if_its_worker_goes_on(engine) {
         let world = engine.world(|_, crew| crew.lease = LEASE / 4).await;
         let (amy, worker) = (world.user("amy").await, world.worker_of("amy").await);
-        let hung = claimed(&amy, &worker).await;
-        amy.cancel(&hung.run).await;
-        let renewing = async {
-            while hung.renew().await["userErrors"] == json!([]) {
-                tokio::time::sleep(LEASE / 20).await;
+        let mut deaf = claimed(&amy, &worker).await;
+        amy.cancel(&deaf.run).await;
+        let going_on = async {
+            loop {
+                let payload = deaf.append_at(deaf.last, &[said("and on")]).await;
+                match payload["lastSequence"].as_u64() {
+                    Some(last) => deaf.last = last,
+                    None => return payload,
+                }
+                deaf.renew().await;
             }
         };
-        tokio::time::timeout(crate::world::PATIENCE, renewing).await.expect("it is not renewed for ever");
-        assert_eq!(amy.ended(&hung.run).await["status"], "CANCELLED");
+        let refused = tokio::time::timeout(crate::world::PATIENCE, going_on).await.expect("it does not go on for ever");
+        assert!(matches!(code(&refused), "RUN_ENDED" | "LEASE_LOST"), "{refused:#}");
+        assert_eq!(amy.ended(&deaf.run).await["status"], "CANCELLED");
+        assert_whole(&amy.whole_timeline(&deaf.run).await);
         world.stop().await;
     }
 
     async fn who_starts_anew_each_time_is_not_given_the_run_for_ever(engine) {
-        let world = engine.world(|_, crew| crew.lease = Duration::from_millis(100)).await;
+        let world = engine.world(|_, _| {}).await;
         let (amy, worker) = (world.user("amy").await, world.worker_of("amy").await);
         let mut run = claimed(&amy, &worker).await;
+        let store = world.house().app().store.clone();
         let mut claims = 1;
         loop {
             run.appends(&[said("I begin.")]).await;
-            // And then it dies, and is started again.
-            match worker.claims("again", 5).await {
+            // And then it dies, is found to be silent, and is started again.
+            let seen = lease::watch(&mut store.read().await.expect("a connection"), &Sweep::new()).await.expect("a read");
+            let seen = seen.into_iter().find(|seen| is_elsewhere(&seen.agent)).expect("the run");
+            let freed = store.write(move |tx| {
+                let seen = seen.clone();
+                Box::pin(async move { lease::release(tx, &Sweep::new(), &seen).await })
+            });
+            assert!(freed.await.expect("an answer"));
+            match worker.claims("again", 0).await {
                 Some(again) => run = again,
                 None => break,
             }

@@ -60,6 +60,7 @@ impl Beside {
             ("run_event_stays", "run_event"),
             ("run_event_ends", "run_event"),
             ("run_ended_is_fixed", "run"),
+            ("run_moves_sealed", "run"),
             ("run_stays", "run"),
         ] {
             let of = if matches!(self, Self::Postgres(_)) { format!(" on {table}") } else { String::new() };

@@ -158,10 +158,9 @@ impl Round<'_> {
         let place = Some((id, number));
         self.tally.runs += 1;
         let checked = match self.examiner.run(id, Budget::UNLIMITED).await {
-            // What is stored is not what any server has written.
-            Err(error) if error.kind() == Kind::Internal => {
-                let cause = error.cause().map_or_else(|| error.to_string(), ToString::to_string);
-                let message = format!("The run's rows cannot be read: {cause}.");
+            // What is stored is not what any server has written, or a byte of it cannot be read. The others can.
+            Err(error) if matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
+                let message = format!("The run cannot be read: {}.", cause(&error));
                 self.tally.findings += 1;
                 self.tell(project, place, IntegrityFinding::new(IntegrityFindingKind::RunChanged, message));
                 None
@@ -206,7 +205,14 @@ impl Round<'_> {
     async fn content(&mut self, project: ProjectId, content: &Content) -> Result<()> {
         let Examiner { store, files, inspection } = self.examiner;
         let Content { area, version } = content;
-        let difference = files.examine(&Location { project_id: project, area: *area, version }).await?;
+        let difference = match files.examine(&Location { project_id: project, area: *area, version }).await {
+            Ok(difference) => difference,
+            Err(error) => {
+                let message = format!("The content {} cannot be read: {}.", version.version_id, cause(&error));
+                self.find(project, IntegrityFinding::new(IntegrityFindingKind::FileMissing, message));
+                None
+            }
+        };
         if let Some(difference) = difference {
             let place = integrity::place(&mut store.read().await?, inspection, version.version_id).await?;
             // Rows go before their bytes: a content that the reaper has just taken is not missed.
@@ -232,4 +238,9 @@ fn named(area: FileArea, path: Option<&str>, object_name: &str) -> String {
         Some(path) => format!("The file {}/{path}", area.prefix()),
         None => format!("A former content of {} named {object_name}", area.prefix()),
     }
+}
+
+/// Why something cannot be read, for whoever runs the server.
+fn cause(error: &Error) -> String {
+    error.cause().map_or_else(|| error.to_string(), ToString::to_string)
 }

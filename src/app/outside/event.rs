@@ -119,8 +119,10 @@ fn body(event: Told) -> Result<EventBody> {
         return Err(Error::invalid(message));
     }
     // As it will be read: what is written and cannot be read would end the timeline for everybody.
-    EventBody::decode(body.kind().name(), &text)
-        .map_err(|error| Error::invalid("This JSON is nested too deeply to be kept in an event.").because(error))
+    match EventBody::decode(body.kind().name(), &text) {
+        Ok(_) => Ok(body),
+        Err(error) => Err(Error::invalid("This JSON is nested too deeply to be kept in an event.").because(error)),
+    }
 }
 
 /// A name as programs give them, which is kept to the letter.

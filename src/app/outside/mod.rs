@@ -43,8 +43,6 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a run is given to workers elsewhere. One that starts anew each time always gets a step on, and never to the end.
 const MAX_GRANTS: i64 = 20;
-/// How many leases long a worker may take to stop when it is told to.
-const STOPPING_LEASES: u32 = 4;
 /// Agents that one worker may serve.
 const MAX_AGENTS: usize = 20;
 /// The longest name of a worker, in characters.
@@ -126,22 +124,15 @@ async fn take_up(app: &App, claimant: &Claimant) -> Result<Option<Held>> {
         let Some(lease) = taken else { return Ok(None) };
         app.hints.ring(Topic::Run(lease.run_id()));
         let desk = Desk::new(app.clone(), lease);
-        match begun(&desk).await {
-            Ok(Some(run)) => return Ok(Some(held(app, run, &lease, asked))),
-            Ok(None) => {}
-            Err(error) => {
-                // The worker will not know of it. If even this fails, the lease runs out.
-                let _ = desk.hand_back().await;
-                return Err(error);
-            }
+        // What is away comes back in its own time: after an error here the lease runs out, for tries in a hurry would soon be
+        // too many.
+        if !desk.gave_up(MAX_GRANTS).await?
+            && let Some(run) = desk.run().await?
+        {
+            return Ok(Some(held(app, run, &lease, asked)));
         }
     }
     Ok(None)
-}
-
-/// The run of a new lease, if it is to be gone on with.
-async fn begun(desk: &Desk) -> Result<Option<Run>> {
-    if desk.gave_up(MAX_GRANTS).await? { Ok(None) } else { desk.run().await }
 }
 
 /// A run in the hands of a worker that asked for it at this time: from then on at the least it has a lease's length.
@@ -203,12 +194,18 @@ async fn repeated(
         let mut conn = app.store.read().await?;
         let span = Span { rows: bodies.len(), bytes: usize::try_from(i64::MAX).map_err(Error::internal)? };
         let there = store::event::after(&mut conn, &worker.viewer(), run.id, expected, span).await?;
-        if there.iter().map(|event| &event.body).eq(bodies) {
+        let bodies: Vec<EventBody> = bodies.iter().map(reread).collect::<Result<_>>()?;
+        if there.iter().map(|event| &event.body).eq(&bodies) {
             return Ok(last);
         }
     }
     let message = format!("The timeline stands at {told}, not at {expected}. Read it from there, then decide.");
     Err(Error::conflict(message).with(Detail::Sequence { last: told }).at(["input", "expectedSequence"]))
+}
+
+/// A body as it would be read, for comparing with one that was: not every number comes back as it went.
+fn reread(body: &EventBody) -> Result<EventBody> {
+    EventBody::decode(body.kind().name(), &body.encode()?)
 }
 
 /// The run of a lease that is held; otherwise why not.
@@ -230,12 +227,6 @@ async fn why_lost(app: &App, worker: &OutsideWorker, run: RunId) -> Result<Error
 pub async fn renew(app: &App, worker: OutsideWorker, lease_token: &str) -> Result<Held> {
     let lease = app.lease_tokens.read(&worker, lease_token)?;
     let asked = clock::now();
-    let run = still_held(app, &worker, &lease).await?;
-    let patience = app.rules.lease * STOPPING_LEASES;
-    if run.cancel_requested_at.is_some_and(|at| clock::after(at, patience) <= asked) {
-        let message = "This run was to stop long ago. Its lease is not renewed any more, and the run will be ended.";
-        return Err(append::lost_because(message).at(["input", "leaseToken"]));
-    }
     let renewed = app.store.write(move |tx| async move { lease::renew(tx, &lease).await }.boxed()).await?;
     if !renewed {
         return Err(why_lost(app, &worker, lease.run_id()).await?);
@@ -307,5 +298,6 @@ async fn ended_so(app: &App, worker: &OutsideWorker, lease: &RunLease, end: &Eve
     let before = i64::try_from(run.last_sequence.as_u64()).map_err(Error::internal)? - 1;
     let span = Span { rows: 1, bytes: 1 };
     let last = store::event::after(&mut conn, &worker.viewer(), run.id, before, span).await?;
-    Ok(last.first().is_some_and(|event| event.body == *end))
+    let end = reread(end)?;
+    Ok(last.first().is_some_and(|event| event.body == end))
 }

@@ -167,7 +167,7 @@ impl<'a> Rows<'a> {
     fn add(&mut self, prepared: &'a Prepared, locked: &mut Locked) -> i64 {
         let Prepared { append: Append { at, turn, .. }, entries } = prepared;
         let (run, first) = (locked.id, locked.chain.last + 1);
-        locked.is_appended = true;
+        locked.is_appended |= !entries.is_empty();
         for (sequence, entry) in (first..).zip(entries) {
             self.events.runs.push(run);
             self.events.sequences.push(sequence);

@@ -15,3 +15,8 @@ create trigger run_ended_is_fixed before update of
     cached_input_tokens, output_tokens, reasoning_tokens, chain_from, chain_head
 on run for each row when (old.status in ('COMPLETED', 'FAILED', 'CANCELLED'))
 execute function workroom_refuse('a run that has ended does not change');
+
+-- A server from before the chain would move a sealed run on without sealing what it adds.
+create trigger run_moves_sealed before update of last_sequence on run for each row
+when (old.chain_head is not null and new.last_sequence <> old.last_sequence and new.chain_head = old.chain_head)
+execute function workroom_refuse('a sealed run moves on with its seal: an older server is still at work');

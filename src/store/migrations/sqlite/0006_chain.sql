@@ -19,3 +19,10 @@ on run when old.status in ('COMPLETED', 'FAILED', 'CANCELLED')
 begin
     select raise(abort, 'a run that has ended does not change');
 end;
+
+-- A server from before the chain would move a sealed run on without sealing what it adds.
+create trigger run_moves_sealed before update of last_sequence on run
+when old.chain_head is not null and new.last_sequence <> old.last_sequence and new.chain_head is old.chain_head
+begin
+    select raise(abort, 'a sealed run moves on with its seal: an older server is still at work');
+end;
