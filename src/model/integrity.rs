@@ -231,10 +231,6 @@ impl Check {
         };
         if let (1, EventBody::RunQueued(queued)) = (sequence, &body) {
             self.request(queued);
-            if queued.request_sha256.is_some() && !self.is_sealed(1) {
-                let message = "Event 1 has lost its seal: it is from after this server began to seal timelines.";
-                self.broken(IntegrityFindingKind::EventChanged, 1, message.into());
-            }
         }
         if body.is_terminal() && self.terminal.is_none() {
             let at = DateTime::from_timestamp_micros(event.at);

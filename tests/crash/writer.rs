@@ -6,9 +6,9 @@ use super::{ledger::Ledger, place::Guest, random, reader};
 use crate::world::outside::{AGENT, said};
 
 /// Appends to each run.
-const APPENDS: usize = 40;
+const APPENDS: usize = 80;
 /// How often the lease is renewed, in appends.
-const RENEWAL: usize = 10;
+const RENEWAL: usize = 20;
 
 pub struct Writer {
     number: usize,
