@@ -262,8 +262,10 @@ async fn runs_of_before_are_sealed_from_where_they_go_on(location: Location) {
     end(&store, &done, RunStatus::Cancelled).await.expect("it ends");
     let of_run = if matches!(location, Location::Postgres(_)) { " on run" } else { "" };
     let fixed: &'static str = format!("drop trigger run_ended_is_fixed{of_run}").leak();
+    let moves: &'static str = format!("drop trigger run_moves_sealed{of_run}").leak();
     for undo in [
         fixed,
+        moves,
         "alter table run_event drop column salt",
         "alter table run_event drop column hash",
         "alter table run drop column chain_from",
