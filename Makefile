@@ -16,8 +16,8 @@ demo: compiler ## Start a server, run an agent on real documents, watch it live 
 test: compiler database browser modules guides web ## Everything that can be tested, with the packages that it needs
 	cargo test --locked
 
-long: compiler database ## The faults that take minutes: a full disk, two hundred clients for five minutes, a death at every step
-	WORKROOM_LONG=1 cargo test --locked --test suite -- faults:: deletion::steps:: --test-threads 1
+long: compiler database ## The faults that take minutes: a full disk, two hundred clients for five minutes, a death at every step, two hundred kills
+	WORKROOM_LONG=1 cargo test --locked --test suite -- faults:: deletion::steps:: crash:: --test-threads 1
 
 check: compiler modules web ## Formatting, lints, documentation, licences, the schema and what breaks its clients, the import table
 	npm run --silent --prefix web check

@@ -55,7 +55,11 @@ pub struct Given {
     /// The longest life that may be asked for a workspace session [default: 7d]
     #[arg(long, env = "WORKROOM_SESSION_TTL_MAX", global = true, value_name = "TIME")]
     pub session_ttl_max: Option<String>,
-    /// How many runs this server executes at once [default: 8]
+    /// Serve the API alone: runs are left to `workroom worker`, of which at least one has to be at work
+    #[arg(long, env = "WORKROOM_NO_WORKER", global = true, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub no_worker: Option<bool>,
+    /// How many runs this process executes at once [default: 8]
     #[arg(long, env = "WORKROOM_MAX_RUNS", global = true, value_name = "NUMBER")]
     pub max_runs: Option<usize>,
     /// How many turns of its model a run may take [default: 50]
@@ -64,6 +68,9 @@ pub struct Given {
     /// How many tokens a run may read and write [default: 2000000]
     #[arg(long, env = "WORKROOM_MAX_TOKENS", global = true, value_name = "NUMBER")]
     pub max_tokens: Option<u64>,
+    /// How often in a row a run is taken up without a step in between before it is given up as failed [default: 5]
+    #[arg(long, env = "WORKROOM_MAX_ATTEMPTS", global = true, value_name = "NUMBER")]
+    pub max_attempts: Option<usize>,
     /// How long a run may take [default: 30m]
     #[arg(long, env = "WORKROOM_MAX_RUN_TIME", global = true, value_name = "TIME")]
     pub max_run_time: Option<String>,
@@ -126,8 +133,12 @@ pub struct Settings {
     pub session_ttl: Duration,
     /// The longest life of a workspace session.
     pub session_ttl_max: Duration,
+    /// The server executes no runs.
+    pub no_worker: bool,
     /// Runs executed at once.
     pub max_runs: usize,
+    /// How often in a row a run is taken up without a step in between before it is given up.
+    pub max_attempts: usize,
     /// A run's limits.
     pub limits: RunLimits,
     /// How long bytes are kept that nothing names.
@@ -178,7 +189,9 @@ impl Settings {
                 .collect::<Result<_>>()?,
             log_format: given.log_format.or(file.log_format).unwrap_or_default(),
             log: given.log.or(file.log).unwrap_or_else(|| LOG.into()),
+            no_worker: given.no_worker.or(file.no_worker).unwrap_or(false),
             max_runs: counted("max-runs", given.max_runs.or(file.max_runs).unwrap_or(8), 10_000)?,
+            max_attempts: counted("max-attempts", given.max_attempts.or(file.max_attempts).unwrap_or(5), 100)?,
             limits: RunLimits {
                 turns: counted("max-turns", given.max_turns.or(file.max_turns).unwrap_or(50), 1_000_000)?,
                 tokens: counted(

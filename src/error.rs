@@ -57,8 +57,15 @@ pub enum Detail {
         /// What the bytes look like, as a media type.
         detected: Option<String>,
     },
+    /// The lease of a run is lost: what its holder wanted did not happen.
+    LeaseLost,
     /// The run has ended, and what has ended does not change.
     RunEnded,
+    /// A timeline does not stand where the caller thought.
+    Sequence {
+        /// The sequence of its last event.
+        last: u64,
+    },
 }
 
 /// Something that went wrong.

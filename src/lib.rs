@@ -16,7 +16,7 @@
 //! | [`clock`] | The time in microseconds, and new ids. Nobody else asks the system for either. | |
 //! | [`config`] | Settings from flags, environment and file. The only reader of the environment. | `error` |
 //! | [`model`] | What exists: plain data and pure rules. | `error` `clock` |
-//! | [`hint`] | Doorbells: something changed, look again. A hint carries no data. | `model` |
+//! | [`hint`] | Doorbells: something changed, look again. A hint carries no data. The bridge to other processes. | `store` `model` `error` `clock` |
 //! | [`store`] | SQL, and nobody else has any. Each query once, on SQLite and on PostgreSQL. | `model` `error` `clock` |
 //! | [`files`] | Bytes: what an object store holds, uploads on their way in, signed addresses. | `model` `error` `clock` |
 //! | [`timeline`] | A run's log: append to it, read its tail, follow it. | `store` `hint` `model` `error` |
@@ -32,15 +32,17 @@
 //! - `store` and `files` do not know each other. Rows name objects; `app` makes the bytes durable first and the row after.
 //! - `graphql` reads lists straight from `store`, through loaders that hold the viewer. A use case between them would only hand
 //!   the page on. It changes nothing there: changes are `app`'s.
+//! - `hint` asks `store` for the two connections over which processes notify each other, for they speak SQL. `store` knows nothing
+//!   of bells: who commits rings, after the commit.
 //! - `worker` asks `store` for what is due across all projects, with the reapers' capability. What it then does is `app`'s again.
 //! - `worker` takes runs up through `timeline`, and `agent` knows from it what a lost lease is. What a run's holder appends goes
 //!   through the desk of [`app::work`].
 //! - `http` asks `files` to stage an upload and to send a download.
 //! - [`graphql`] and [`http`] are one front door, [`agent`] and [`worker`] the other. They never call each other. The API asks by
-//!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So a worker in a process
-//!   of its own needs nothing new.
+//!   writing a row, a worker does what the row says, both meet in the database and are woken by hints. So each may be in a
+//!   process of its own, or in several.
 //!
-//! # Three walks
+//! # Four walks
 //!
 //! *Start a run.* `http` finds out who asks. The mutation calls [`app::run::start`], which opens the project for its owner, finds
 //! or provisions the session, pins the files, and writes the run and its first event in one unit. It rings. The worker claims the
@@ -56,12 +58,16 @@
 //! again is signed, names one content, and ends with its time or with the token that asked for it. An address of a history names a
 //! project, a filter and a format instead; [`app::history::export`] reads a few runs when the reader has taken those before.
 //!
+//! *Check that nothing changed.* An event is sealed as it is appended: the store encodes and salts it, and links it into its run's
+//! chain ([`model::chain`]) under the lock that gives it its sequence. [`app::integrity`] reads rows and bytes back, a little at a time,
+//! and [`model::integrity`] has the rule by which they are compared.
+//!
 //! # What is not yours does not exist
 //!
 //! Nothing reads or writes a project's data without a capability of [`model::scope`] in hand: who asks, one project of theirs, the
-//! lease of one run, or the reapers' sweep. The owner is in the SQL of every query. So the answer about somebody else's project
-//! is the answer about one that was never made. What was deleted is the same: a project that is marked does not exist from that
-//! commit on, and the worker sweeps up what is left of it, its own row last.
+//! lease of one run, the reapers' sweep, or the inspection of what is sealed. The owner is in the SQL of every query. So the
+//! answer about somebody else's project is the answer about one that was never made. What was deleted is the same: a project that
+//! is marked does not exist from that commit on, and the worker sweeps up what is left of it, its own row last.
 //!
 //! An admin's operations hold a capability of their own, which opens sessions and the record of what admins did, and no project;
 //! their types in the schema have no edges, so there is no way on from them.

@@ -186,9 +186,10 @@ async fn every_subcommand_explains_itself() {
     let home = Home::new();
     // What each reads: everything, what finds the database, or nothing.
     let (all, database, none) = (["--data", "--listen"].as_slice(), ["--data"].as_slice(), [].as_slice());
-    let commands: [(&[&str], &[&str]); 10] = [
+    let commands: [(&[&str], &[&str]); 12] = [
         (&[], all),
         (&["serve"], all),
+        (&["worker"], database),
         (&["demo"], all),
         (&["schema"], none),
         (&["migrate"], database),
@@ -197,6 +198,7 @@ async fn every_subcommand_explains_itself() {
         (&["token", "list"], database),
         (&["token", "revoke"], database),
         (&["doctor"], all),
+        (&["verify"], database),
     ];
     for (command, settings) in commands {
         let mut arguments = command.to_vec();
@@ -352,6 +354,9 @@ async fn what_stands_in_the_way_of_a_start_is_said() {
     }
     let away = home.run(&["migrate", "--database-url", "postgres://nobody:secret@127.0.0.1:1/none"]).await;
     assert!(away.code != Some(0) && !away.err.is_empty() && !away.err.contains("secret"), "{}", away.err);
+
+    let alone = home.run(&["worker"]).await;
+    assert!(alone.code == Some(1) && alone.err.contains("needs PostgreSQL"), "{}", alone.err);
 
     let server = home.serve(&[]).await;
     let second = home.run(&["serve", "--listen", "127.0.0.1:0"]).await;

@@ -20,6 +20,7 @@ use crate::{
         PATIENCE, User, World,
         crew::{Gate, Scripted, calls, says},
         id,
+        runs::started,
     },
 };
 
@@ -173,6 +174,42 @@ async fn python_gql() {
     ground.world.stop().await;
 }
 
+/// However often the wire is cut, what an agent elsewhere tells is told once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_ones_own() {
+    const FILES: usize = 30;
+    let guide = Guide::open("docs/agent.md");
+    assert_eq!(guide.contents()[1..], ["py workroom.py", "py agent.py"]);
+    let ground = Ground::new().await;
+    let names: Vec<String> = (0..FILES).map(|number| format!("{number:02}.md")).collect();
+    for names in names.chunks(10) {
+        let files: Vec<_> = names.iter().map(|name| (name.as_str(), b"three short words".as_slice())).collect();
+        ground.amy.upload(&ground.project, &files).await;
+    }
+    let worker = ground.world.worker_of("amy").await;
+    let worker = User::with_token(ground.wire.base(), worker.token.clone(), worker.secret().to_owned());
+    let _agent = guide.python("agent.py", &worker).kill_on_drop(true).spawn().expect("it starts");
+    let amy = ground.world.user("amy").await;
+    let run = started(&amy.start(&ground.project, json!({ "agent": "acme/word-counter" })).await);
+    let cut = async {
+        // Before that the answer to the claim might be lost, which is made good by the end of the lease.
+        while !amy.timeline(&run).await.contains(&"TOOL_CALLED".into()) {}
+        loop {
+            ground.wire.cut();
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = amy.ended(&run) => ended,
+        () = cut => unreachable!("it cuts for ever"),
+    };
+    assert_eq!(ended["answer"], "90 words in 30 files.");
+    let events = amy.whole_timeline(&run).await;
+    crate::worker::assert_nothing_repeated(&events);
+    assert_eq!(events.len(), 2 + 2 * FILES + 2);
+    ground.world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn graphql_ws_alone() {
     let guide = Guide::open("README.md");
@@ -216,7 +253,7 @@ fn there_is_a_story_for_each_guide() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let names = fs::read_dir(folder).expect("the guides").map(|guide| guide.expect("a guide").file_name());
     let names: BTreeSet<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
-    assert_eq!(names.iter().collect::<Vec<_>>(), ["apollo.md", "python.md", "relay.md", "urql.md"]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["agent.md", "apollo.md", "python.md", "relay.md", "urql.md"]);
 }
 
 /// What a guide says is to be installed is what its programs were run with.

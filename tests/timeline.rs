@@ -4,6 +4,7 @@ mod cursor;
 mod ends;
 mod following;
 mod kinds;
+mod model;
 
 use std::time::Duration;
 

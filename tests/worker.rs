@@ -1,7 +1,9 @@
 //! Workers that die, stop, share a queue, and lose their database.
 
+mod contract;
 mod death;
 mod outage;
+mod outside;
 pub mod process;
 mod several;
 mod takeover;

@@ -14,7 +14,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 /// The server; it ends with the bench.
-pub struct Server(Child);
+pub struct Server(pub Child);
 
 impl Drop for Server {
     fn drop(&mut self) {

@@ -217,8 +217,7 @@ impl Agent<'_> {
             let ToolCall { id, tool, input } = call.clone();
             events.push(ToolCalled { call_id: id, tool, input }.into());
         }
-        let usage = Some((progress.run.model.clone(), usage));
-        self.commit(progress, Message::Assistant { text, calls }, Step { events, usage, ..Step::default() }).await
+        self.commit(progress, Message::Assistant { text, calls }, Step { events, ..Step::default() }).await
     }
 
     /// One call of a tool, committed with its effect and its result.

@@ -16,9 +16,9 @@ use crate::{
     files::signature::Grant,
     model::{
         id::TokenId,
-        scope::Viewer,
+        scope::{OutsideWorker, Viewer},
         text,
-        user::{Token, UserRole},
+        user::{Token, TokenScope, UserRole},
     },
     store::{Conn, Store, token, user},
 };
@@ -42,7 +42,25 @@ pub async fn authenticate(app: &App, presented: &str) -> Result<Viewer> {
     if found.expires_at.is_some_and(|at| at <= clock::now()) {
         return Err(Error::new(Kind::Unauthenticated, "This token has expired."));
     }
-    Ok(Viewer::authenticated(found.user_id, found.role, Some(found.id)))
+    Ok(Viewer::authenticated(found.user_id, found.role, Some(found.id)).within(found.scope))
+}
+
+/// The viewer, if what they present lets them change things: a worker's token does not.
+pub fn actor(viewer: Viewer) -> Result<Viewer> {
+    match viewer.scope() {
+        TokenScope::User => Ok(viewer),
+        TokenScope::Worker => Err(Error::new(
+            Kind::Denied,
+            "This is a worker's token: it reads and executes runs, and changes nothing else. Ask by a token of the user's.",
+        )),
+    }
+}
+
+/// The viewer as a worker, if they present a worker's token.
+pub fn worker(viewer: &Viewer) -> Result<OutsideWorker> {
+    OutsideWorker::of(viewer).ok_or_else(|| {
+        Error::new(Kind::Denied, "Only a worker may do this. `workroom token create --worker` makes a token for one.")
+    })
 }
 
 /// Who holds a signed address that was found to be good: it ends with the token that asked for it.
@@ -75,8 +93,17 @@ pub struct NewToken {
     pub user_name: String,
     /// Makes the user an admin.
     pub admin: bool,
+    /// What the token opens.
+    pub scope: TokenScope,
     /// Stops working after this time.
     pub expires_in: Option<Duration>,
+}
+
+impl NewToken {
+    /// One of a user's, without an end.
+    pub fn of(user_name: impl Into<String>) -> Self {
+        Self { user_name: user_name.into(), admin: false, scope: TokenScope::User, expires_in: None }
+    }
 }
 
 /// Makes a token; the answer holds the secret, which is not kept and cannot be shown again.
@@ -96,6 +123,7 @@ pub async fn create_token(store: &Store, new: NewToken) -> Result<(Token, String
                     id: TokenId::new(),
                     user_id: user.id,
                     user_name: user.name,
+                    scope: new.scope,
                     created_at: now,
                     expires_at: new.expires_in.map(|life| clock::after(now, life)),
                     revoked_at: None,

@@ -1,7 +1,7 @@
 //! Watching projects live: how things are, then what changes.
 //!
-//! One reader in each process looks at what changed lately, at each commit of this process and once a second for those of others,
-//! and tells each watcher what concerns it. A watcher holds what it has not been able to say yet, each thing once however often
+//! One reader in each process looks at what changed lately, at each commit of this process, when others tell of theirs, and once
+//! a second in any case, and tells each watcher what concerns it. A watcher holds what it has not been able to say yet, each thing once however often
 //! it changed. So a slow one is bounded, and what it says is how things are when it comes to say it. One that is too far behind
 //! says everything anew.
 
@@ -17,6 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use super::{App, open};
 use crate::{
     error::{Error, Result},
+    hint::{Hints, Listener, Topic},
     model::{
         activity::{Change, Changed},
         file::FileArea,
@@ -42,7 +43,7 @@ const READ: i64 = 1000;
 const KEPT: i64 = 10_000;
 /// How long changes are gathered before they are told: a run that is started makes several.
 const GATHER: Duration = Duration::from_millis(20);
-/// The slow look, for what other processes change.
+/// The slow look, for what other processes change without being able to tell.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Rows of each list in a snapshot.
 pub const SHOWN: i64 = 100;
@@ -51,6 +52,7 @@ pub const SHOWN: i64 = 100;
 #[derive(Clone)]
 pub struct Activity {
     store: Store,
+    hints: Hints,
     /// There is a reader as long as somebody watches.
     reader: Arc<AsyncMutex<Weak<Reader>>>,
 }
@@ -120,8 +122,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Activity {
     /// What changes in the projects of `store`.
-    pub fn new(store: Store) -> Self {
-        Self { store, reader: Arc::default() }
+    pub fn new(store: Store, hints: Hints) -> Self {
+        Self { store, hints, reader: Arc::default() }
     }
 
     /// Begins to watch; what changes from now on is told.
@@ -130,9 +132,10 @@ impl Activity {
         let reader = if let Some(reader) = current.upgrade() {
             reader
         } else {
+            let elsewhere = self.hints.listen(Topic::Changes);
             let from = newest(&mut self.store.read().await?, &Sweep::new()).await?;
             let reader = Arc::new(Reader::default());
-            tokio::spawn(read(self.store.clone(), from, Arc::downgrade(&reader)));
+            tokio::spawn(read(self.store.clone(), elsewhere, from, Arc::downgrade(&reader)));
             *current = Arc::downgrade(&reader);
             reader
         };
@@ -284,8 +287,8 @@ impl Reader {
 }
 
 /// Reads what changes and tells it, as long as somebody watches.
-async fn read(store: Store, mut place: Place, reader: Weak<Reader>) {
-    let mut committed = store.committed();
+async fn read(store: Store, mut elsewhere: Listener, mut place: Place, reader: Weak<Reader>) {
+    let mut here = store.changed();
     while reader.strong_count() > 0 {
         match look(&store, place).await {
             Ok((upto, changes)) => {
@@ -302,7 +305,11 @@ async fn read(store: Store, mut place: Place, reader: Weak<Reader>) {
             Err(error) => tracing::warn!(?error, "what changed cannot be read just now"),
         }
         tokio::time::sleep(GATHER).await;
-        let _ = tokio::time::timeout(SLOW_LOOK, committed.changed()).await;
+        tokio::select! {
+            _ = here.changed() => {}
+            () = elsewhere.heard() => {}
+            () = tokio::time::sleep(SLOW_LOOK) => {}
+        }
     }
 }
 

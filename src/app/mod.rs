@@ -7,6 +7,8 @@ pub mod deletion;
 pub mod file;
 pub mod history;
 mod idempotency;
+pub mod integrity;
+pub mod outside;
 pub mod project;
 pub mod run;
 pub mod session;
@@ -15,7 +17,7 @@ pub mod work;
 
 use std::time::Duration;
 
-use self::activity::Activity;
+use self::{activity::Activity, outside::LeaseTokens};
 use crate::{
     error::{Error, Result},
     files::{Files, signature::Signer},
@@ -44,6 +46,8 @@ pub struct App {
     pub activity: Activity,
     /// Signs download addresses.
     pub signer: Signer,
+    /// Seals the leases of workers that live elsewhere.
+    pub lease_tokens: LeaseTokens,
     /// What holds here.
     pub rules: Rules,
 }
@@ -57,6 +61,10 @@ pub struct Rules {
     pub session_ttl_max: Duration,
     /// The models that runs can ask for; the first is the default.
     pub models: Vec<String>,
+    /// How long a worker holds a run without renewing its lease.
+    pub lease: Duration,
+    /// How often in a row a run is taken up without a step in between before it is given up.
+    pub max_attempts: usize,
     /// How clients reach this server, without a slash at the end.
     pub public_url: String,
     /// What an upload may hold.

@@ -14,7 +14,7 @@ use crate::{
     model::{
         file::{FileArea, PinnedFile},
         id::{FileId, ProjectId, RunId},
-        run::{CancelledBy, IfBusy, MAX_PROMPT, Run, RunStatus, TokenUsage},
+        run::{CancelledBy, IfBusy, MAX_PROMPT, Run, RunStatus, TokenUsage, outside_agent},
         scope::{ProjectScope, Viewer},
         text,
         uint53::UInt53,
@@ -28,6 +28,10 @@ use crate::{
 
 /// Files that a run may be given by name.
 const MAX_INPUTS: usize = 50;
+/// The model of a run whose agent is served elsewhere, when nothing is said: that worker chooses.
+const ANY_MODEL: &str = "default";
+/// The longest name of such a model, in characters.
+const MAX_MODEL: usize = 200;
 
 /// A run, as it is asked for.
 #[derive(Clone, Debug, Serialize)]
@@ -73,10 +77,11 @@ pub async fn start(app: &App, viewer: Viewer, input: StartRun, key: Option<Strin
                     Place::Taken(place) => place,
                     Place::Repeated(queued) => return Ok(*queued),
                 };
+                let agent = agent(input.agent)?;
                 let draft = Draft {
                     prompt,
-                    agent: agent(input.agent)?,
-                    model: model(&rules, input.model)?,
+                    model: model(&rules, &agent, input.model)?,
+                    agent,
                     rerun_of: None,
                     if_busy: input.if_busy,
                     ttl: rules.session_ttl,
@@ -121,8 +126,9 @@ pub async fn rerun(app: &App, viewer: Viewer, input: Rerun, key: Option<String>)
                 };
                 let draft = Draft {
                     prompt: changed.unwrap_or(original.prompt),
+                    model: model(&rules, &original.agent, Some(original.model))
+                        .map_err(|error| error.at(["input", "runId"]))?,
                     agent: original.agent,
-                    model: model(&rules, Some(original.model)).map_err(|error| error.at(["input", "runId"]))?,
                     rerun_of: Some(original.id),
                     if_busy: input.if_busy,
                     ttl: rules.session_ttl,
@@ -313,11 +319,15 @@ fn agent(agent: Option<String>) -> Result<String> {
     match agent {
         None => Ok(AGENT.into()),
         Some(agent) if agent == AGENT => Ok(agent),
-        Some(_) => Err(Error::invalid(format!("There is one agent here: `{AGENT}`.")).at(["input", "agent"])),
+        Some(agent) => outside_agent(&agent).map_err(|error| error.at(["input", "agent"])),
     }
 }
 
-fn model(rules: &Rules, model: Option<String>) -> Result<String> {
+/// The model for an agent. Those of an agent that is served elsewhere are not known here.
+fn model(rules: &Rules, agent: &str, model: Option<String>) -> Result<String> {
+    if agent != AGENT {
+        return text::name("model", model.as_deref().unwrap_or(ANY_MODEL), MAX_MODEL);
+    }
     let models = &rules.models;
     match model {
         None => models.first().cloned().ok_or_else(|| Error::internal("no model is set up")),

@@ -15,11 +15,11 @@ use crate::{
     hint::Topic,
     model::{
         artifact::Artifact,
-        event::{ArtifactCreated, EventBody, FileWritten, RunEventType},
+        event::{ArtifactCreated, EventBody, FileWritten, RunEventType, RunFailed},
         file::{self, Entry, File, FileArea, FileVersion, PinnedFile},
         id::ArtifactId,
         page::{PageRequest, Take},
-        run::{Run, TokenUsage},
+        run::{Run, RunFailure},
         scope::{RunLease, Viewer},
         user::UserRole,
     },
@@ -69,8 +69,6 @@ pub struct Step {
     pub events: Vec<EventBody>,
     /// What another worker needs to go on: the index of the record, and the record.
     pub turn: Option<(i64, String)>,
-    /// What a model consumed in it.
-    pub usage: Option<(String, TokenUsage)>,
 }
 
 impl Desk {
@@ -94,8 +92,24 @@ impl Desk {
         lease::run_of(&mut self.app.store.read().await?, &self.lease).await
     }
 
+    /// Ends the run if it was taken up too often in a row without a step in between, or more often than `grants` at all: something
+    /// about it ends its workers. Says whether it did.
+    pub async fn gave_up(&self, grants: i64) -> Result<bool> {
+        let most = self.app.rules.max_attempts;
+        let message = if self.lease.generation() > grants {
+            format!("It was taken up {grants} times, and no worker came to its end.")
+        } else if self.fruitless_attempts(most).await? >= most {
+            format!("It was taken up {most} times in a row, and no worker got a step further.")
+        } else {
+            return Ok(false);
+        };
+        let failure = RunFailure { code: "TOO_MANY_ATTEMPTS".into(), message, retryable: true };
+        self.finish(RunFailed { failure }.into()).await?;
+        Ok(true)
+    }
+
     /// How often in a row the run was taken up without a step in between, up to now; at most `most`.
-    pub async fn fruitless_attempts(&self, most: usize) -> Result<usize> {
+    async fn fruitless_attempts(&self, most: usize) -> Result<usize> {
         // Beside each taking-up there may be a notice that tells of it.
         let size = i64::try_from(most * 2).map_err(Error::internal)?;
         let request = PageRequest { size, after: None, before: None, take: Take::Last };
@@ -203,9 +217,9 @@ impl Desk {
 
     /// Commits a step. An error of kind `Expired` if the lease is lost; then nothing of it happened.
     pub async fn commit(&self, step: Step) -> Result<()> {
-        let Step { effect, events, turn, usage } = step;
+        let Step { effect, events, turn } = step;
         let turn = turn.map(|(index, record)| Turn { index, version: TURN_VERSION, record });
-        let mut append = Append { lease: self.lease, at: clock::now(), bodies: events, turn, usage };
+        let mut append = Append { lease: self.lease, after: None, at: clock::now(), bodies: events, turn };
         if let Some(effect) = effect {
             // An effect also locks rows of the project's files, which an upload may hold: in a unit of its own it waits alone.
             append.bodies.insert(0, effect.event());
@@ -268,7 +282,12 @@ impl Effect {
             Self::Write { version, placing } => {
                 FileWritten { area: placing.area, path: placing.path.clone(), size: version.size }.into()
             }
-            Self::Output(artifact) => ArtifactCreated { artifact_id: artifact.id, name: artifact.name.clone() }.into(),
+            Self::Output(artifact) => ArtifactCreated {
+                artifact_id: artifact.id,
+                name: artifact.name.clone(),
+                sha256: Some(artifact.version.sha256.clone()),
+            }
+            .into(),
         }
     }
 }

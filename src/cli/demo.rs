@@ -32,6 +32,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub(super) async fn run(settings: Settings, flags: DemoFlags) -> Result<ExitCode> {
     let stop = stop_signal()?;
     let mut settings = settings.in_development()?;
+    settings.no_worker = false;
     if std::net::TcpListener::bind(settings.listen).is_err() {
         println!("{} is taken, so the demonstration takes a free port.", settings.listen);
         settings.listen.set_port(0);

@@ -17,6 +17,9 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode> {
     let house = House::start(&settings, Crew::default()).await?;
     let (address, engine) = (house.address(), house.app().store.engine());
     tracing::info!(%address, engine, dev = settings.dev, "Workroom serves http://{address}/graphql");
+    if settings.no_worker {
+        tracing::info!("runs wait, and nothing is swept up, unless a worker is at work on this database");
+    }
     stop.await;
     tracing::info!("stopping");
     house.stop().await;

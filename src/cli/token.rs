@@ -11,7 +11,10 @@ use crate::{
     clock,
     config::{Settings, duration},
     error::Result,
-    model::id::TokenId,
+    model::{
+        id::TokenId,
+        user::{Token, TokenScope},
+    },
 };
 
 #[derive(Subcommand)]
@@ -24,6 +27,9 @@ pub(super) enum Command {
         /// Make the user an admin
         #[arg(long)]
         admin: bool,
+        /// Make a token for a worker that lives elsewhere: it claims and executes this user's runs, reads, and changes nothing else
+        #[arg(long, conflicts_with = "admin")]
+        worker: bool,
         /// How long it works, as in `30d`; for ever when nothing is said
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
@@ -47,9 +53,10 @@ pub(super) enum Command {
 pub(super) async fn run(settings: &Settings, command: Command) -> Result<ExitCode> {
     let store = open_store(settings).await?;
     match command {
-        Command::Create { user, admin, expires, json } => {
+        Command::Create { user, admin, worker, expires, json } => {
+            let scope = if worker { TokenScope::Worker } else { TokenScope::User };
             let expires_in = expires.map(|text| duration("expires", Some(text), "")).transpose()?;
-            let (_, secret) = create_token(&store, NewToken { user_name: user, admin, expires_in }).await?;
+            let (_, secret) = create_token(&store, NewToken { user_name: user, admin, scope, expires_in }).await?;
             if json { println!("{}", json!({ "token": secret })) } else { println!("{secret}") }
         }
         Command::List { json } => list(&list_tokens(&store).await?, json),
@@ -62,18 +69,22 @@ pub(super) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(tokens: &[crate::model::user::Token], as_json: bool) {
-    let state = |token: &crate::model::user::Token| match token {
+fn list(tokens: &[Token], as_json: bool) {
+    let state = |token: &Token| match token {
         token if token.revoked_at.is_some() => "revoked",
         token if token.expires_at.is_some_and(|at| at <= clock::now()) => "expired",
         _ => "valid",
+    };
+    let scope = |token: &Token| match token.scope {
+        TokenScope::User => "user",
+        TokenScope::Worker => "worker",
     };
     if as_json {
         let rows: Vec<_> = tokens
             .iter()
             .map(|token| {
                 json!({
-                    "id": token.id, "user": token.user_name, "state": state(token),
+                    "id": token.id, "user": token.user_name, "scope": scope(token), "state": state(token),
                     "createdAt": token.created_at, "expiresAt": token.expires_at, "revokedAt": token.revoked_at,
                 })
             })
@@ -81,13 +92,14 @@ fn list(tokens: &[crate::model::user::Token], as_json: bool) {
         println!("{}", json!(rows));
         return;
     }
-    println!("{:<32}  {:<20}  {:<8}  {:<20}  EXPIRES", "ID", "USER", "STATE", "CREATED");
+    println!("{:<32}  {:<20}  {:<6}  {:<8}  {:<20}  EXPIRES", "ID", "USER", "SCOPE", "STATE", "CREATED");
     for token in tokens {
         let expires = token.expires_at.map_or_else(|| "never".into(), |at| at.format("%F %T").to_string());
         println!(
-            "{:<32}  {:<20}  {:<8}  {:<20}  {expires}",
+            "{:<32}  {:<20}  {:<6}  {:<8}  {:<20}  {expires}",
             token.id.to_string(),
             token.user_name,
+            scope(token),
             state(token),
             token.created_at.format("%F %T").to_string()
         );

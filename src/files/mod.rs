@@ -4,6 +4,7 @@
 //! names it comes after it, so a row never lacks its bytes, and bytes never stand under another content's hash.
 
 mod deletion;
+pub mod examine;
 pub mod format;
 pub mod signature;
 pub mod stage;

@@ -4,9 +4,9 @@ use async_graphql::Context;
 
 use super::loader::Loader;
 use crate::{
-    app::App,
+    app::{App, access},
     error::{Error, Result},
-    model::scope::Viewer,
+    model::scope::{OutsideWorker, Viewer},
 };
 
 /// Short ways to what [`super::engine`] and [`super::prepare`] put there.
@@ -15,6 +15,10 @@ pub(super) trait Access<'a> {
     fn app(&self) -> Result<&'a App>;
     /// Who asks.
     fn viewer(&self) -> Result<Viewer>;
+    /// Who asks for a change.
+    fn actor(&self) -> Result<Viewer>;
+    /// The worker that asks.
+    fn worker(&self) -> Result<OutsideWorker>;
     /// The request's loaders.
     fn loader(&self) -> Result<&'a Loader>;
 }
@@ -26,6 +30,14 @@ impl<'a> Access<'a> for Context<'a> {
 
     fn viewer(&self) -> Result<Viewer> {
         self.data().copied().map_err(|_| Error::new(crate::error::Kind::Unauthenticated, "A token is needed."))
+    }
+
+    fn actor(&self) -> Result<Viewer> {
+        access::actor(self.viewer()?)
+    }
+
+    fn worker(&self) -> Result<OutsideWorker> {
+        access::worker(&self.viewer()?)
     }
 
     fn loader(&self) -> Result<&'a Loader> {

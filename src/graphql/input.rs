@@ -2,6 +2,7 @@
 
 pub mod end;
 mod file;
+pub mod worker;
 
 use async_graphql::{InputObject, SimpleObject};
 
@@ -115,9 +116,11 @@ pub struct StartRunInput {
     /// Files of the drive that it is about, at most 50. The run reads them as they are now, whatever happens to them later. None
     /// means that it may read the whole drive.
     pub files: Option<Vec<FileId>>,
-    /// Which agent; there is one, `workroom/general`.
+    /// Which agent: `workroom/general`, which is taken when nothing is said, or one of yours such as `acme/researcher`. A run for
+    /// yours waits until a worker claims it that serves this agent, and the project's later runs wait behind it.
     pub agent: Option<String>,
-    /// Which model; `server.models` lists them, the first is taken when nothing is said.
+    /// Which model. Of those for `workroom/general`, `server.models` lists them and the first is taken when nothing is said; an
+    /// agent of yours is told what stands here, `default` when nothing is said.
     pub model: Option<String>,
     /// What to do when a run of the project is queued or running.
     #[graphql(default)]

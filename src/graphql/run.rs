@@ -13,12 +13,14 @@ use super::{
     paging,
 };
 use crate::{
+    app,
     error::Error,
     model::{
         artifact::Artifact,
         event::RunEventType,
         file::PinnedFile,
         id::{ProjectId, RunId, SessionId},
+        integrity::{IntegrityFinding, RunIntegrity},
         page::{self, MAX_EVENTS, MAX_SIZE, PageArgs, PageRequest},
         project::Project,
         run::{ModelUsage, Run, RunFailure, RunFilter, RunOrder, TokenUsage},
@@ -31,6 +33,9 @@ use crate::{
         run::{RunListing, RunsOf},
     },
 };
+
+/// What the check of a run costs, however long it is: nine of them in a document at the most.
+const INTEGRITY: usize = 1_000;
 
 #[ComplexObject]
 impl Run {
@@ -129,6 +134,16 @@ impl Run {
         artifact::artifacts(ctx, ArtifactsOf::Run(self.id), &PageArgs { first, after, last, before }).await
     }
 
+    /// Whether it is still what was recorded: its events against their seals, its row against its events, and the bytes of its
+    /// artifacts against what was said of them when they were saved. This reads all of it, up to 20,000 events and 64 MiB of
+    /// artifacts; what a run has beyond is left to `workroom verify`, and the status says so. It counts 1,000 in a document's
+    /// complexity.
+    #[graphql(complexity = "INTEGRITY + child_complexity")]
+    async fn integrity(&self, ctx: &Context<'_>) -> Result<Obj<RunIntegrity>> {
+        let checked = app::integrity::run(ctx.app()?, &ctx.viewer()?, self.id).await?;
+        Ok(Obj(checked.ok_or_else(|| Error::not_found(RunId::NOUN))?))
+    }
+
     /// The run that it repeats.
     #[graphql(name = "rerunOf")]
     async fn original(&self, ctx: &Context<'_>) -> Result<Option<Obj<Run>>> {
@@ -149,6 +164,15 @@ impl Run {
     ) -> Result<Connection<Run>> {
         let sort = (RunFilter::default(), RunOrder::default());
         runs(ctx, RunsOf::Original(self.id), sort, &PageArgs { first, after, last, before }).await
+    }
+}
+
+#[ComplexObject]
+impl RunIntegrity {
+    /// What was found, the first twenty.
+    #[graphql(name = "findings")]
+    async fn shown_findings(&self) -> Rows<&IntegrityFinding> {
+        self.findings.iter().collect()
     }
 }
 

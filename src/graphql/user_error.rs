@@ -7,6 +7,7 @@ use super::object::Rows;
 use crate::{
     concrete_types,
     error::{Detail, Error, Kind},
+    model::uint53::UInt53,
 };
 
 /// Something that the caller can mend. Clients must accept types and codes that they do not know.
@@ -23,9 +24,11 @@ pub enum UserError {
     Idempotency(IdempotencyConflictError),
     /// Anything else.
     Input(InputError),
+    /// A timeline does not stand where the caller thought.
+    Sequence(SequenceConflictError),
 }
 
-concrete_types!(UserError: File, Idempotency, Input);
+concrete_types!(UserError: File, Idempotency, Input, Sequence);
 
 /// What kind of thing is wrong. More may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -38,10 +41,27 @@ pub enum UserErrorCode {
     FileRefused,
     /// The input breaks a rule.
     Invalid,
+    /// The lease of the run is lost: another worker has it or may have it. Nothing more happens by it; the timeline says how far it
+    /// came.
+    LeaseLost,
     /// It is not there, or it is somebody else's.
     NotFound,
     /// The run has ended, and what has ended does not change.
     RunEnded,
+}
+
+/// A run's timeline does not stand where the caller thought. Nothing was appended.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct SequenceConflictError {
+    /// For programs.
+    #[graphql(owned)]
+    code: UserErrorCode,
+    /// For people: what is wrong and what to do.
+    message: String,
+    /// The input field at fault, outermost first.
+    path: Option<Vec<String>>,
+    /// The sequence of the timeline's last event.
+    last_sequence: UInt53,
 }
 
 /// The input or the state does not allow it.
@@ -109,6 +129,16 @@ impl UserError {
                     first_request_at: *first_request_at,
                 }));
             }
+            (Some(Detail::Sequence { last }), _) => {
+                let last_sequence = (*last).into();
+                return Some(Self::Sequence(SequenceConflictError {
+                    code: UserErrorCode::Conflict,
+                    message,
+                    path,
+                    last_sequence,
+                }));
+            }
+            (Some(Detail::LeaseLost), _) => UserErrorCode::LeaseLost,
             (Some(Detail::RunEnded), _) => UserErrorCode::RunEnded,
             (None, Kind::NotFound) => UserErrorCode::NotFound,
             (None, Kind::Conflict) => UserErrorCode::Conflict,

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::{
     file::FileArea,
     id::{ArtifactId, RunId},
-    run::{CancelledBy, RunFailure, TokenUsage},
+    run::{CancelledBy, RunFailure, RunStatus, TokenUsage},
     uint53::UInt53,
 };
 use crate::error::{Error, Result};
@@ -112,6 +112,10 @@ kinds! {
         artifact_id: ArtifactId,
         /// Its name.
         name: String,
+        /// SHA-256 of its bytes, in lower-case hexadecimal. Not in the earliest timelines.
+        #[graphql(skip)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     }
     /// A budget of the run is nearly used up.
     BudgetWarning {
@@ -166,6 +170,10 @@ kinds! {
         agent: String,
         /// With which model.
         model: String,
+        /// SHA-256 of what the run was asked for, by which its row is known to be what it was. Not in the earliest timelines.
+        #[graphql(skip)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_sha256: Option<String>,
     }
     /// A worker goes on from where another stopped.
     RunResumed {
@@ -242,6 +250,16 @@ impl EventBody {
 impl RunEventType {
     /// An event of this kind ends its run.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::RunCompleted | Self::RunFailed | Self::RunCancelled)
+        self.end().is_some()
+    }
+
+    /// What an event of this kind leaves its run at, if it ends it.
+    pub fn end(self) -> Option<RunStatus> {
+        match self {
+            Self::RunCompleted => Some(RunStatus::Completed),
+            Self::RunFailed => Some(RunStatus::Failed),
+            Self::RunCancelled => Some(RunStatus::Cancelled),
+            _ => None,
+        }
     }
 }

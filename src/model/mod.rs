@@ -6,11 +6,13 @@
 pub mod activity;
 pub mod admin;
 pub mod artifact;
+pub mod chain;
 pub mod event;
 pub mod export;
 pub mod file;
 pub mod history;
 pub mod id;
+pub mod integrity;
 pub mod page;
 pub mod project;
 pub mod run;

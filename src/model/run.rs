@@ -1,10 +1,11 @@
 //! Runs: one execution of an agent against one prompt.
 
-use async_graphql::{Enum, InputObject, SimpleObject};
+use async_graphql::{Enum, InputObject, SimpleObject, resolver_utils::EnumType};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    chain,
     id::{ProjectId, RunId, SessionId, UserId},
     project::OrderDirection,
     uint53::UInt53,
@@ -74,6 +75,24 @@ impl Run {
         let end = self.completed_at.unwrap_or_else(clock::now);
         Some(clock::millis_between(start, end).into())
     }
+
+    /// The digest of all that is said of it when it is asked for, and never changes after: what the first event of its timeline
+    /// holds, so that the row cannot be changed unseen.
+    pub fn request_sha256(&self) -> String {
+        let original = self.rerun_of.map(|run| run.0.into_bytes());
+        hex::encode(chain::digest(&[
+            b"request",
+            self.project_id.0.as_bytes(),
+            self.user_id.0.as_bytes(),
+            self.session_id.0.as_bytes(),
+            &self.number.get().to_be_bytes(),
+            self.prompt.as_bytes(),
+            self.agent.as_bytes(),
+            self.model.as_bytes(),
+            &self.created_at.timestamp_micros().to_be_bytes(),
+            original.as_ref().map_or(&[], <[u8; 16]>::as_slice),
+        ]))
+    }
 }
 
 /// Where a run stands.
@@ -109,6 +128,11 @@ pub enum Transition {
 }
 
 impl RunStatus {
+    /// Its name, as the schema and SQL have it.
+    pub fn name(self) -> &'static str {
+        <Self as EnumType>::items().iter().find(|item| item.value == self).map_or("", |item| item.name)
+    }
+
     /// Nothing changes any more.
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Cancelled | Self::Completed | Self::Failed)
@@ -286,6 +310,39 @@ impl Default for RunOrder {
     fn default() -> Self {
         Self { field: RunOrderField::CreatedAt, direction: OrderDirection::Desc }
     }
+}
+
+/// Whether an agent of this name is served by workers elsewhere.
+pub fn is_elsewhere(agent: &str) -> bool {
+    !agent.starts_with("workroom/")
+}
+
+/// Reads the name of an agent that a worker elsewhere serves, as in `acme/researcher`. Those that begin with `workroom/` are
+/// served here.
+pub fn outside_agent(text: &str) -> Result<String> {
+    let part = |part: &str| {
+        let letters =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+        !part.is_empty() && part.len() <= 100 && part.bytes().all(letters)
+    };
+    match text.split_once('/') {
+        _ if !is_elsewhere(text) => Err(Error::invalid(
+            "Agents whose names begin with `workroom/` are this server's own. Take a name of yours.",
+        )),
+        Some((owner, name)) if part(owner) && part(name) => Ok(text.to_owned()),
+        _ => Err(Error::invalid(
+            "An agent has a name such as `acme/researcher`: two parts of lower-case letters, digits, `-`, `_` and `.`.",
+        )),
+    }
+}
+
+/// Reads the code of a failure: a word for programs.
+pub fn failure_code(text: &str) -> Result<String> {
+    let letters = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(letters) {
+        return Err(Error::invalid("A code is a word such as `MODEL_UNAVAILABLE`: capital letters, digits and `_`."));
+    }
+    Ok(text.to_owned())
 }
 
 /// The longest prompt, in characters.

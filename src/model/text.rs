@@ -23,6 +23,11 @@ pub fn like_pattern(text: &str) -> String {
     pattern
 }
 
+/// The text with the replacement character in place of each NUL, which PostgreSQL does not keep.
+pub fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// One line that names something: trimmed, composed (NFC), 1 to `most` characters, no control characters.
 pub fn name(field: &'static str, text: &str, most: usize) -> Result<String> {
     let text: String = text.trim().nfc().collect();

@@ -15,6 +15,17 @@ pub enum UserRole {
     User,
 }
 
+/// What a token opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Enum, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TokenScope {
+    /// Everything that its user may do, except what workers do.
+    #[default]
+    User,
+    /// Claims and executes runs of its user's, and reads what its user reads. It changes nothing else.
+    Worker,
+}
+
 /// A person, or a program that acts as one. Owns projects; nothing is shared between users.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow, SimpleObject)]
 #[graphql(complex)]
@@ -40,6 +51,8 @@ pub struct Token {
     pub user_id: UserId,
     /// The owner's name.
     pub user_name: String,
+    /// What it opens.
+    pub scope: TokenScope,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it stops working by itself; never, when absent.

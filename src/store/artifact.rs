@@ -25,12 +25,14 @@ macro_rules! columns {
         sha256, media_type"
     };
 }
+pub(super) use columns;
 macro_rules! joined {
     () => {
         " from artifact join file_version on file_version.version_id = artifact.version_id \
         join run on run.id = artifact.run_id "
     };
 }
+pub(super) use joined;
 
 /// Keeps a deliverable of the lease's run; its content has a row.
 pub async fn insert(tx: &mut Tx, lease: &RunLease, artifact: &Artifact) -> Result<()> {

@@ -20,6 +20,14 @@ pub(super) fn skip_locked(conn: &Conn) -> &'static str {
     }
 }
 
+/// Ends a select of a row that stays as it is until the unit ends. On SQLite nobody else writes meanwhile.
+pub(super) fn locked(conn: &Conn) -> &'static str {
+    match conn {
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => " for no key update",
+    }
+}
+
 /// Restricts a select of `activity` to rows before which no more can come. SQLite has one writer, whose commits are in order;
 /// on PostgreSQL an older transaction may still be under way. Those of other databases of the same server count too, so one
 /// that writes for long holds back what watchers are told.

@@ -1,24 +1,25 @@
 //! The event table: the only truth about a timeline.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, QueryBuilder};
+use sqlx::QueryBuilder;
 
 use super::{
-    Conn, Tx, lease,
+    Conn, Tx,
+    chain::{self, Entry, Linked},
+    lease,
     list::push_in,
     project::stands,
-    sql,
+    run, sql,
     turn::{self, Turn},
 };
 use crate::{
     error::{Error, Result},
     model::{
+        chain::Chain,
         event::{Event, EventBody, RunEventType},
         id::RunId,
         page::{Page, PageRequest, Take},
-        run::TokenUsage,
+        run::{Run, TokenUsage},
         scope::{RunLease, Viewer},
     },
 };
@@ -28,72 +29,76 @@ use crate::{
 pub struct Append {
     /// The lease, which is the fence.
     pub lease: RunLease,
+    /// The sequence after which it is to come, if the holder says so: nothing is written when the run's last is another.
+    pub after: Option<i64>,
     /// When.
     pub at: DateTime<Utc>,
     /// What the timeline tells.
     pub bodies: Vec<EventBody>,
     /// What another worker needs to go on from here.
     pub turn: Option<Turn>,
-    /// What a model consumed: its name, and the tokens.
-    pub usage: Option<(String, TokenUsage)>,
 }
 
 impl Append {
-    /// How many events.
-    pub(super) fn count(&self) -> Result<i64> {
-        i64::try_from(self.bodies.len()).map_err(Error::internal)
+    /// What models consumed: their names, and the tokens. The totals of a run are the sums of what its timeline tells.
+    pub(super) fn usage(&self) -> impl Iterator<Item = (&str, &TokenUsage)> {
+        self.bodies.iter().filter_map(|body| match body {
+            EventBody::UsageRecorded(body) => Some((body.model.as_str(), &body.usage)),
+            _ => None,
+        })
     }
 }
 
-/// Appends; answers with the last sequence, or with `None` if the lease is lost, and then nothing was written.
+/// Keeps a new run with its first event.
+pub async fn open(tx: &mut Tx, run: &Run, first: EventBody) -> Result<()> {
+    let entries = chain::prepare(&[first])?;
+    let mut opened = Chain::start(run.id, 1);
+    let hashes = chain::link(&mut opened, run.created_at, &entries);
+    run::insert_at(tx, run, &opened).await?;
+    let linked = Linked { run: run.id, first: 1, at: run.created_at, entries: &entries, hashes: &hashes };
+    chain::insert(tx, &linked).await
+}
+
+/// Appends; answers with the last sequence, or with `None` if the lease is lost or the append comes after another sequence than
+/// it says, and then nothing was written.
 pub async fn append(tx: &mut Tx, append: &Append) -> Result<Option<i64>> {
-    let Append { lease, at, bodies, turn, usage } = append;
-    let count = append.count()?;
-    let Some(last) = lease::advance(tx, lease, count).await? else { return Ok(None) };
-    insert(tx, lease.run_id(), last - count + 1, *at, bodies).await?;
+    write(tx, append, &chain::prepare(&append.bodies)?).await
+}
+
+/// An append whose events are encoded and salted: by its caller, not while a transaction is open.
+pub(super) struct Prepared {
+    pub(super) append: Append,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Prepared {
+    pub(super) fn new(append: Append) -> Result<Self> {
+        Ok(Self { entries: chain::prepare(&append.bodies)?, append })
+    }
+
+    /// The run that it is of.
+    pub(super) fn run(&self) -> RunId {
+        self.append.lease.run_id()
+    }
+
+    /// How much it adds to a transaction.
+    pub(super) fn bytes(&self) -> usize {
+        let turn = self.append.turn.as_ref().map_or(0, |turn| turn.record.len());
+        self.entries.iter().map(|entry| entry.body.len()).sum::<usize>() + turn
+    }
+}
+
+/// Appends what has been prepared.
+pub(super) async fn write(tx: &mut Tx, append: &Append, entries: &[Entry]) -> Result<Option<i64>> {
+    let Append { lease, after, at, turn, .. } = append;
+    let Some(last) = lease::advance(tx, lease, *after, *at, entries).await? else { return Ok(None) };
     if let Some(turn) = turn {
         turn::insert(tx, lease, turn).await?;
     }
-    if let Some((model, usage)) = usage {
+    for (model, usage) in append.usage() {
         lease::add_usage(tx, lease, model, usage).await?;
     }
     Ok(Some(last))
-}
-
-/// Rows of one insert. A few fixed sizes keep the statement cache warm.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
-
-/// Keeps events of a run, numbered from `first`.
-pub async fn insert(tx: &mut Tx, run: RunId, first: i64, at: DateTime<Utc>, bodies: &[EventBody]) -> Result<()> {
-    let mut rest = bodies;
-    let mut sequence = first;
-    while !rest.is_empty() {
-        let size = SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
-        let (rows, later) = rest.split_at(size);
-        let statement = AssertSqlSafe(insert_statement(size));
-        let encoded = rows.iter().map(EventBody::encode).collect::<Result<Vec<_>>>()?;
-        sql!(tx, c => {
-            let mut query = sqlx::query(statement);
-            for (body, encoded) in rows.iter().zip(encoded) {
-                query = query.bind(run).bind(sequence).bind(at.timestamp_micros()).bind(body.kind().name()).bind(encoded);
-                sequence += 1;
-            }
-            query.execute(c).await.map(|_| ())
-        })?;
-        rest = later;
-    }
-    Ok(())
-}
-
-fn insert_statement(rows: usize) -> String {
-    let mut statement = String::from("insert into run_event (run_id, sequence, at, kind, body) values ");
-    for row in 0..rows {
-        let first = row * 5 + 1;
-        let comma = if row == 0 { "" } else { ", " };
-        let _ =
-            write!(statement, "{comma}(${}, ${}, ${}, ${}, ${})", first, first + 1, first + 2, first + 3, first + 4);
-    }
-    statement
 }
 
 #[derive(sqlx::FromRow)]
@@ -163,21 +168,41 @@ pub struct Span {
     pub bytes: usize,
 }
 
+impl Span {
+    /// The bounds, as [`spanned!`] binds them.
+    pub(super) fn bounds(self) -> Result<(i64, i64)> {
+        Ok((i64::try_from(self.rows).map_err(Error::internal)?, i64::try_from(self.bytes).map_err(Error::internal)?))
+    }
+}
+
+/// A select of the first events that pass a condition, within the bounds of a [`Span`], which are `$4` and `$5`.
+macro_rules! spanned {
+    ($columns:literal, $condition:expr) => {
+        concat!(
+            "select ",
+            $columns,
+            " from (
+                select ",
+            $columns,
+            ", length(body) as size, sum(length(body)) over (order by sequence) as total
+                from (select ",
+            $columns,
+            " from run_event where ",
+            $condition,
+            " order by sequence limit $4) as next
+            ) as measured
+            where total - size < $5 order by sequence"
+        )
+    };
+}
+pub(super) use spanned;
+
 /// The events after a sequence, oldest first, as many as the span allows.
 pub async fn after(conn: &mut Conn, viewer: &Viewer, run: RunId, after: i64, span: Span) -> Result<Vec<Event>> {
-    let rows = i64::try_from(span.rows).map_err(Error::internal)?;
-    let bytes = i64::try_from(span.bytes).map_err(Error::internal)?;
-    let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(concat!(
-        "select run_id, sequence, at, kind, body from (
-            select run_id, sequence, at, kind, body, length(body) as size, sum(length(body)) over (order by sequence) as total
-            from (
-                select run_id, sequence, at, kind, body from run_event
-                where run_id = $1 and sequence > $2 and exists (
-                    select 1 from run where id = $1 and user_id = $3 and ", stands!("project_id"), ")
-                order by sequence limit $4
-            ) as next
-        ) as measured
-        where total - size < $5 order by sequence"))
+    let (rows, bytes) = span.bounds()?;
+    let rows: Vec<Row> = sql!(conn, c => sqlx::query_as(spanned!("run_id, sequence, at, kind, body", concat!(
+            "run_id = $1 and sequence > $2 and exists (select 1 from run where id = $1 and user_id = $3 and ",
+            stands!("project_id"), ")")))
         .bind(run).bind(after).bind(viewer.user_id()).bind(rows).bind(bytes).fetch_all(c).await)?;
     rows.into_iter().map(Event::try_from).collect()
 }

@@ -15,6 +15,7 @@
 pub mod activity;
 pub mod admin;
 pub mod artifact;
+mod chain;
 pub mod deletion;
 pub mod dialect;
 pub mod directory;
@@ -24,9 +25,11 @@ pub mod file;
 mod gather;
 pub mod history;
 pub mod idempotency;
+pub mod integrity;
 pub mod lease;
 mod list;
 mod migrate;
+pub mod notify;
 pub mod project;
 mod queue;
 pub mod run;
@@ -59,7 +62,7 @@ use sqlx::{
 
 use tokio::sync::watch;
 
-use self::transaction::Transactions;
+use self::{event::Prepared, transaction::Transactions};
 use crate::error::{Error, Kind, Result};
 
 /// How long a query of SQLite may wait for a connection, and a reader for a lock.
@@ -104,7 +107,7 @@ impl FromStr for Location {
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    committed: watch::Sender<()>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -129,19 +132,29 @@ impl Conn {
 }
 
 /// A connection inside a unit of writing. Reads through it see the unit's own writes.
-pub struct Tx(Conn);
+pub struct Tx {
+    conn: Conn,
+    /// Where it left timelines: SQLite's writer, which keeps its connection, need not read what it wrote last.
+    left: chain::Left,
+}
+
+impl Tx {
+    fn over(conn: Conn) -> Self {
+        Self { conn, left: chain::Left::default() }
+    }
+}
 
 impl Deref for Tx {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0
+        &mut self.conn
     }
 }
 
@@ -163,10 +176,6 @@ macro_rules! sql {
 pub(crate) use sql;
 
 impl Store {
-    fn over(engine: Engine) -> Self {
-        Self { engine, committed: watch::Sender::new(()) }
-    }
-
     /// Opens the database and brings its tables up to date. A SQLite file is made if it is not there.
     pub async fn open(location: &Location) -> Result<Self> {
         let store = match location {
@@ -211,7 +220,7 @@ impl Store {
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
         let writer = writer::Writer::start(writing.acquire().await?);
-        Ok(Self::over(Engine::Sqlite { readers, writer }))
+        Ok(Self { engine: Engine::Sqlite { readers, writer }, changed: watch::Sender::new(()) })
     }
 
     async fn open_postgres(url: &str, limit: Duration) -> Result<Self> {
@@ -221,9 +230,11 @@ impl Store {
         let pool =
             PgPoolOptions::new().max_connections(20).acquire_timeout(CONNECT.min(limit)).connect_with(options).await?;
         migrate::postgres(&pool).await?;
-        let transactions = Transactions::new(pool.clone(), limit);
-        let gatherer = gather::Gatherer::start(transactions.clone());
-        Ok(Self::over(Engine::Postgres { pool, transactions, gatherer }))
+        let changed = watch::Sender::new(());
+        let transactions = Transactions::new(pool.clone(), limit, changed.clone());
+        // Nobody asks to hear of what is appended by itself: the run's bell rings for that.
+        let gatherer = gather::Gatherer::start(Transactions::new(pool.clone(), limit, watch::Sender::new(())));
+        Ok(Self { engine: Engine::Postgres { pool, transactions, gatherer }, changed })
     }
 
     /// Lends a connection for reading.
@@ -243,33 +254,37 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
     {
-        let done = match &self.engine {
-            Engine::Sqlite { writer, .. } => writer.write(unit).await?,
+        match &self.engine {
+            Engine::Sqlite { writer, .. } => {
+                let done = writer.write(unit).await?;
+                self.changed.send_replace(());
+                Ok(done)
+            }
             Engine::Postgres { transactions, .. } => {
                 let transactions = transactions.clone();
                 let done = tokio::spawn(async move { transactions.run(unit).await }).await;
-                done.map_err(Error::internal)??
+                done.map_err(Error::internal)?
             }
-        };
-        self.committed.send_replace(());
-        Ok(done)
+        }
     }
 
-    /// Hears that this process has committed units; those of other processes are not heard.
-    pub fn committed(&self) -> watch::Receiver<()> {
-        self.committed.subscribe()
+    /// Hears that units of this process may have changed something; those of other processes are not heard.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Appends to a run and answers after the commit: with the run's last sequence, or with `None` if the lease is lost, and
     /// then nothing was written. Once it has a place in the queue it is done even if the caller stops waiting, and after
     /// [`Kind::Unavailable`] it is not known whether it was.
     pub async fn append(&self, append: event::Append) -> Result<Option<i64>> {
+        let prepared = Arc::new(Prepared::new(append)?);
         match &self.engine {
             Engine::Sqlite { writer, .. } => {
-                let append = Arc::new(append);
-                writer.write(move |tx| async move { event::append(tx, &append).await }.boxed()).await
+                writer
+                    .write(move |tx| async move { event::write(tx, &prepared.append, &prepared.entries).await }.boxed())
+                    .await
             }
-            Engine::Postgres { gatherer, .. } => gatherer.append(append).await,
+            Engine::Postgres { gatherer, .. } => gatherer.append(prepared).await,
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::Result,
     model::{
+        chain::Chain,
         file::PinnedFile,
         id::{ProjectId, RunId, SessionId, UserId},
         page::{Key, ListId, Page, PageRequest},
@@ -36,15 +37,21 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Keeps a new run.
+/// Keeps a new run without events.
 pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
+    insert_at(tx, run, &Chain::start(run.id, 1)).await
+}
+
+/// Keeps a new run whose timeline stands there.
+pub(super) async fn insert_at(tx: &mut Tx, run: &Run, chain: &Chain) -> Result<()> {
     sql!(tx, c => sqlx::query(
         "insert into run (id, number, project_id, user_id, session_id, prompt, agent, model, status, created_at, rerun_of,
-        last_sequence, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, lease_generation, lease_counter)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, 0)")
+        last_sequence, chain_from, chain_head, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
+        lease_generation, lease_counter)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, 0, 0, 0, 0)")
         .bind(run.id).bind(run.number).bind(run.project_id).bind(run.user_id).bind(run.session_id).bind(&run.prompt)
-        .bind(&run.agent).bind(&run.model).bind(run.status).bind(run.created_at).bind(run.rerun_of).bind(run.last_sequence)
-        .execute(c).await.map(|_| ()))?;
+        .bind(&run.agent).bind(&run.model).bind(run.status).bind(run.created_at).bind(run.rerun_of).bind(chain.last)
+        .bind(chain.from).bind(chain.head.as_slice()).execute(c).await.map(|_| ()))?;
     history::make_findable(tx, run.id, &run.prompt, None).await
 }
 

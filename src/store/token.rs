@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     model::{
         id::{TokenId, UserId},
-        user::{Token, UserRole},
+        user::{Token, TokenScope, UserRole},
     },
 };
 
@@ -21,6 +21,8 @@ pub struct Presented {
     pub user_id: UserId,
     /// What its owner may do.
     pub role: UserRole,
+    /// What it opens.
+    pub scope: TokenScope,
     /// When it stops working.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
@@ -29,8 +31,9 @@ pub struct Presented {
 
 /// Keeps a new token.
 pub async fn insert(tx: &mut Tx, token: &Token, hash: &[u8]) -> Result<()> {
-    sql!(tx, c => sqlx::query("insert into token (id, user_id, hash, created_at, expires_at) values ($1, $2, $3, $4, $5)")
-        .bind(token.id).bind(token.user_id).bind(hash).bind(token.created_at).bind(token.expires_at)
+    sql!(tx, c => sqlx::query(
+        "insert into token (id, user_id, hash, scope, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)")
+        .bind(token.id).bind(token.user_id).bind(hash).bind(token.scope).bind(token.created_at).bind(token.expires_at)
         .execute(c).await.map(|_| ()))?;
     Ok(())
 }
@@ -38,14 +41,14 @@ pub async fn insert(tx: &mut Tx, token: &Token, hash: &[u8]) -> Result<()> {
 /// The token with this hash, whatever its state.
 pub async fn by_hash(conn: &mut Conn, hash: &[u8]) -> Result<Option<Presented>> {
     Ok(sql!(conn, c => sqlx::query_as(
-        r#"select token.id, user_id, role, expires_at, revoked_at from token join "user" on "user".id = user_id
+        r#"select token.id, user_id, role, scope, expires_at, revoked_at from token join "user" on "user".id = user_id
         where hash = $1"#).bind(hash).fetch_optional(c).await)?)
 }
 
 /// All tokens, oldest first.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Token>> {
     Ok(sql!(conn, c => sqlx::query_as(
-        r#"select token.id, user_id, name as user_name, token.created_at, expires_at, revoked_at
+        r#"select token.id, user_id, name as user_name, scope, token.created_at, expires_at, revoked_at
         from token join "user" on "user".id = user_id order by token.id"#).fetch_all(c).await)?)
 }
 

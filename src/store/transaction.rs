@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::{AssertSqlSafe, PgPool};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     Conn, Tx, sql,
@@ -46,12 +46,14 @@ impl Failure {
 pub(super) struct Transactions {
     pool: PgPool,
     limit: Duration,
+    /// Hears of each that has changed something.
+    changed: watch::Sender<()>,
 }
 
 impl Transactions {
     /// On the pool's connections; `limit` is [`LIMIT`] but in tests.
-    pub(super) fn new(pool: PgPool, limit: Duration) -> Self {
-        Self { pool, limit }
+    pub(super) fn new(pool: PgPool, limit: Duration, changed: watch::Sender<()>) -> Self {
+        Self { pool, limit, changed }
     }
 
     /// Runs a unit, again if it loses against another's lock.
@@ -78,7 +80,7 @@ impl Transactions {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,
     {
         let connection = self.pool.acquire().await.map_err(|error| Failure::NotBegun(error.into()))?;
-        let mut tx = Tx(Conn::Postgres(connection));
+        let mut tx = Tx::over(Conn::Postgres(connection));
         // The limits stand in here, not round all of it: dropped on its way, a connection would go back to the pool with this
         // transaction open.
         let written = timeout(self.limit, async {
@@ -87,7 +89,12 @@ impl Transactions {
         });
         let error = match written.await {
             Ok(Ok(value)) => match timeout(self.limit, commit(&mut tx)).await {
-                Ok(Ok(())) => return Ok(value),
+                Ok(Ok(has_changed)) => {
+                    if has_changed {
+                        self.changed.send_replace(());
+                    }
+                    return Ok(value);
+                }
                 Ok(Err(error)) => Failure::at_commit(error),
                 Err(silence) => {
                     abandon(&mut tx);
@@ -128,9 +135,14 @@ async fn begin(tx: &mut Tx, limit: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Commits, or says that it cannot be done. PostgreSQL answers the COMMIT of a transaction in which a statement has failed
-/// with a quiet ROLLBACK; the `select` before it, on the same way there and back, makes that an error.
-async fn commit(tx: &mut Tx) -> Result<()> {
-    sql!(tx, c => sqlx::raw_sql("select 1; commit").execute(c).await.map(|_| ()))?;
-    Ok(())
+/// Commits, and says whether anything was changed; or says that it cannot be done. PostgreSQL answers the COMMIT of a transaction
+/// in which a statement has failed with a quiet ROLLBACK; the `select` before it, on the same way there and back, makes that an
+/// error.
+async fn commit(tx: &mut Tx) -> Result<bool> {
+    let statement = "select pg_current_xact_id_if_assigned() is not null; commit";
+    let has_changed = sql!(tx, c => {
+        let rows = sqlx::raw_sql(statement).fetch_all(c).await;
+        rows.and_then(|rows| rows.first().map_or(Ok(true), |row| row.try_get::<bool, _>(0)))
+    })?;
+    Ok(has_changed)
 }

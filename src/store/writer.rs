@@ -25,7 +25,7 @@ impl Writer {
     /// Starts the writer on the only connection that writes.
     pub(super) fn start(connection: PoolConnection<Sqlite>) -> Self {
         let (queue, inbox) = Queue::new();
-        tokio::spawn(drain(Tx(Conn::Sqlite(connection)), inbox));
+        tokio::spawn(drain(Tx::over(Conn::Sqlite(connection)), inbox));
         Self(queue)
     }
 
@@ -56,7 +56,7 @@ async fn drain(mut tx: Tx, mut inbox: Inbox<Box<dyn Pending>>) {
         }
     }
     let _closing = inbox.shut();
-    if let Conn::Sqlite(connection) = tx.0
+    if let Conn::Sqlite(connection) = tx.conn
         && let Err(error) = connection.close().await
     {
         tracing::warn!(%error, "the database was not closed cleanly");

@@ -9,45 +9,49 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Detail, Error, Kind, Result},
     model::{
         event::{EventBody, RunCancelled, RunQueued, RunResumed, RunStarted},
         id::UserId,
-        run::{CancelledBy, Run, RunFailure, RunStatus, Transition},
+        run::{CancelledBy, Run, RunFailure, RunStatus, Transition, is_elsewhere},
         scope::{RunLease, Sweep},
     },
     store::{
         Store, Tx,
         event::{self, Append},
-        lease::{self, Ending, Watched},
-        run,
+        lease::{self, Claimant, Ending, Watched},
     },
 };
 
 /// Keeps a new run with its first event.
 pub async fn open(tx: &mut Tx, run: &Run) -> Result<()> {
-    run::insert(tx, run).await?;
-    let queued = RunQueued { agent: run.agent.clone(), model: run.model.clone() };
-    event::insert(tx, run.id, 1, run.created_at, &[queued.into()]).await
+    let queued =
+        RunQueued { agent: run.agent.clone(), model: run.model.clone(), request_sha256: Some(run.request_sha256()) };
+    event::open(tx, run, queued.into()).await
 }
 
-/// Claims the next run for `worker`; its timeline says so.
-pub async fn start(tx: &mut Tx, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
-    let Some(lease) = lease::claim(tx, worker, now).await? else { return Ok(None) };
-    tell(tx, lease, now, RunStarted { worker: worker.to_owned() }.into()).await?;
+/// Claims the next queued run that the claimant may have; its timeline says so.
+pub async fn start(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::claim(tx, claimant, now).await? else { return Ok(None) };
+    tell(tx, lease, now, RunStarted { worker: claimant.name.clone() }.into()).await?;
     Ok(Some(lease))
 }
 
+/// Takes up a run that the claimant may have: one that its holder left, or the next queued one.
+pub async fn take_up(tx: &mut Tx, claimant: &Claimant, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    if let Some(left) = lease::left(tx, claimant).await?
+        && let Some(lease) = resume(tx, &left, &claimant.name, now).await?
+    {
+        return Ok(Some(lease));
+    }
+    start(tx, claimant, now).await
+}
+
 /// Takes over a run whose holder stopped, for `worker`; its timeline says so.
-pub async fn resume(
-    tx: &mut Tx,
-    sweep: &Sweep,
-    seen: &Watched,
-    worker: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<RunLease>> {
-    let Some(lease) = lease::take_over(tx, sweep, seen, worker).await? else { return Ok(None) };
-    let reason = if seen.free {
+pub async fn resume(tx: &mut Tx, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<Option<RunLease>> {
+    let Some(lease) = lease::take_over(tx, seen, worker).await? else { return Ok(None) };
+    // A worker elsewhere cannot hand back: its run is free because it was silent.
+    let reason = if seen.free && !is_elsewhere(&seen.agent) {
         "The worker before handed the run back."
     } else {
         "The worker before stopped without handing the run back."
@@ -56,9 +60,20 @@ pub async fn resume(
     Ok(Some(lease))
 }
 
+/// Ends a run that is to stop and whose holder left it or does not stop, for `worker`; says whether it was so.
+pub async fn stop(tx: &mut Tx, sweep: &Sweep, seen: &Watched, worker: &str, now: DateTime<Utc>) -> Result<bool> {
+    let Some(lease) = lease::seize(tx, sweep, seen, worker).await? else { return Ok(false) };
+    let reason = "The worker before did not stop when it was told to.".into();
+    tell(tx, lease, now, RunResumed { reason, worker: worker.to_owned() }.into()).await?;
+    let run = lease::run_of(tx, &lease).await?;
+    let by = run.and_then(|run| run.cancel_requested_by).unwrap_or(CancelledBy::User);
+    finish(tx, &lease, now, RunCancelled { by }.into()).await?;
+    Ok(true)
+}
+
 /// Appends one event that comes with a new lease.
 async fn tell(tx: &mut Tx, lease: RunLease, at: DateTime<Utc>, event: EventBody) -> Result<i64> {
-    append(tx, &Append { lease, at, bodies: vec![event], turn: None, usage: None }).await
+    append(tx, &Append { lease, after: None, at, bodies: vec![event], turn: None }).await
 }
 
 /// Appends for the lease's holder; answers with the last sequence. [`Kind::Expired`] if the lease is lost.
@@ -85,20 +100,13 @@ fn go_on(append: &Append) -> Result<()> {
 
 /// Ends a run for the lease's holder: status, totals and the one terminal event together.
 pub async fn finish(tx: &mut Tx, lease: &RunLease, now: DateTime<Utc>, end: EventBody) -> Result<i64> {
-    let ending = ending(RunStatus::Running, &end, now)?;
-    let last = lease::end(tx, lease, &ending).await?.ok_or_else(lost)?;
-    event::insert(tx, lease.run_id(), last, now, &[end]).await?;
-    Ok(last)
+    lease::end(tx, lease, &ending(RunStatus::Running, end, now)?).await?.ok_or_else(lost)
 }
 
 /// Stops a run that has not ended: a queued one at once, a running one by asking its holder.
 pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
     if lease::request_cancel(tx, owner, run.id, by, now).await? {
-        let end: EventBody = RunCancelled { by }.into();
-        let ending = ending(RunStatus::Queued, &end, now)?;
-        if let Some(last) = lease::end_queued(tx, owner, run.id, &ending).await? {
-            event::insert(tx, run.id, last, now, &[end]).await?;
-        }
+        lease::end_queued(tx, owner, run.id, &ending(RunStatus::Queued, RunCancelled { by }.into(), now)?).await?;
     }
     Ok(())
 }
@@ -106,26 +114,23 @@ pub async fn cancel(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now:
 /// Ends a run at once, a running one over its holder's head: its project is being deleted, and there is nothing left to hold.
 pub async fn revoke(tx: &mut Tx, owner: UserId, run: &Run, by: CancelledBy, now: DateTime<Utc>) -> Result<()> {
     cancel(tx, owner, run, by, now).await?;
-    let end: EventBody = RunCancelled { by }.into();
-    let ending = ending(RunStatus::Running, &end, now)?;
-    if let Some(last) = lease::end_running(tx, owner, run.id, &ending).await? {
-        event::insert(tx, run.id, last, now, &[end]).await?;
-    }
+    lease::end_running(tx, owner, run.id, &ending(RunStatus::Running, RunCancelled { by }.into(), now)?).await?;
     Ok(())
 }
 
 /// What a terminal event makes of a run's row, by the status machine.
-fn ending(from: RunStatus, end: &EventBody, at: DateTime<Utc>) -> Result<Ending> {
-    let (transition, answer, failure): (_, _, Option<RunFailure>) = match end {
+fn ending(from: RunStatus, event: EventBody, at: DateTime<Utc>) -> Result<Ending> {
+    let (transition, answer, failure): (_, _, Option<RunFailure>) = match &event {
         EventBody::RunCompleted(body) => (Transition::Complete, Some(body.answer.clone()), None),
         EventBody::RunFailed(body) => (Transition::Fail, None, Some(body.failure.clone())),
         EventBody::RunCancelled(_) => (Transition::Cancel, None, None),
         other => return Err(Error::internal(format!("{} does not end a run", other.kind().name()))),
     };
-    Ok(Ending { status: from.after(transition)?, answer, failure, at })
+    Ok(Ending { status: from.after(transition)?, answer, failure, at, event })
 }
 
 /// The lease is not held any more.
 pub fn lost() -> Error {
     Error::new(Kind::Expired, "The lease of this run is lost: another worker has it, or the run has ended.")
+        .with(Detail::LeaseLost)
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{RENEWAL, Shop, execute::execute};
 use crate::{
     app::{
-        activity,
+        AGENT, activity,
         deletion::{self, Left},
         session, sweep,
     },
@@ -20,11 +20,12 @@ use crate::{
     hint::{Listener, Topic},
     model::{
         id::{ProjectId, RunId},
+        run::is_elsewhere,
         scope::{RunLease, Sweep},
     },
     store::{
         deletion::Deleting,
-        lease::{self, Watched},
+        lease::{self, Claimant, Watched},
     },
     timeline::append,
 };
@@ -37,6 +38,8 @@ const _: () =
     assert!(CANCELLATIONS.as_millis() <= 500, "half of the second that is promised is for the look and the stop");
 /// How often leases are looked at.
 const WATCH: Duration = Duration::from_secs(2);
+/// How many leases long a worker elsewhere may take to stop when it is told to.
+const STOPPING_LEASES: u32 = 4;
 /// How often old changes are forgotten.
 const FORGET: Duration = Duration::from_mins(1);
 /// How often sessions and deleted projects are looked at.
@@ -72,22 +75,23 @@ pub(super) async fn take_up(shop: Shop) {
 }
 
 async fn next(shop: &Shop) -> Result<Option<RunLease>> {
-    let name = shop.name.clone();
     loop {
         // Taken in a statement of its own, so that the list is not held while the database is asked.
         let due = shop.due().pop();
         let Some(due) = due else { break };
         let name = shop.name.clone();
-        let taken = shop
-            .app
-            .store
-            .write(move |tx| async move { append::resume(tx, &Sweep::new(), &due, &name, clock::now()).await }.boxed());
+        let taken =
+            shop.app.store.write(move |tx| async move { append::resume(tx, &due, &name, clock::now()).await }.boxed());
         if let Some(lease) = taken.await? {
             tracing::info!(run = %lease.run_id(), "took a run over");
             return Ok(Some(lease));
         }
     }
-    let claimed = shop.app.store.write(move |tx| async move { append::start(tx, &name, clock::now()).await }.boxed());
+    let claimant = Claimant { name: shop.name.to_string(), agents: vec![AGENT.to_owned()], user_id: None };
+    let claimed = shop.app.store.write(move |tx| {
+        let claimant = claimant.clone();
+        async move { append::start(tx, &claimant, clock::now()).await }.boxed()
+    });
     claimed.await
 }
 
@@ -156,17 +160,22 @@ async fn to_stop(shop: &Shop, leases: &[RunLease]) -> Result<(Vec<RunId>, Vec<Ru
 }
 
 /// Watches leases. One may be taken over when its holder handed it back, or when it did not move for its whole length on this
-/// worker's own clock. Nothing is taken early, least of all at the start.
+/// worker's own clock. Nothing is taken early, least of all at the start. Runs of agents that are served elsewhere are set free
+/// for the workers there.
 pub(super) async fn watch(shop: Shop) {
     let mut seen: HashMap<RunId, (Watched, Instant)> = HashMap::new();
+    let mut stopping = HashMap::new();
     let every = WATCH.min(shop.setup.crew.lease / 4);
     loop {
         match look(&shop, &mut seen).await {
-            Ok(due) => {
+            Ok((due, elsewhere)) => {
                 let some = !due.is_empty();
                 *shop.due() = due;
+                if let Err(error) = set_free(&shop, elsewhere, &mut stopping).await {
+                    tracing::warn!(?error, "runs of workers elsewhere cannot be set free just now");
+                }
                 if some {
-                    shop.app.hints.ring(Topic::Queue);
+                    shop.app.hints.ring_here(Topic::Queue);
                 }
             }
             Err(error) => {
@@ -181,21 +190,76 @@ pub(super) async fn watch(shop: Shop) {
     }
 }
 
-/// The leases that may be taken over now; remembers the others with the time since when they stand still.
-async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<Vec<Watched>> {
+/// A lease of a worker elsewhere.
+struct Elsewhere {
+    seen: Watched,
+    /// Nobody holds it, or it has not moved for its length.
+    is_left: bool,
+}
+
+/// The leases that may be taken over now, and those of workers elsewhere; remembers since when each stands still.
+async fn look(shop: &Shop, seen: &mut HashMap<RunId, (Watched, Instant)>) -> Result<(Vec<Watched>, Vec<Elsewhere>)> {
     let leases = lease::watch(&mut shop.app.store.read().await?, &Sweep::new()).await?;
     let now = Instant::now();
     let mut due = Vec::new();
     let mut still = HashMap::with_capacity(leases.len());
+    let mut elsewhere = Vec::new();
     for lease in leases.into_iter().filter(|lease| !shop.held().contains_key(&lease.id)) {
         let since = seen.get(&lease.id).filter(|(before, _)| *before == lease).map_or(now, |(_, since)| *since);
-        if lease.free || now.duration_since(since) >= shop.setup.crew.lease {
+        let is_left = lease.free || now.duration_since(since) >= shop.setup.crew.lease;
+        if is_elsewhere(&lease.agent) {
+            elsewhere.push(Elsewhere { seen: lease.clone(), is_left });
+        } else if is_left {
             due.push(lease.clone());
         }
         still.insert(lease.id, (lease, since));
     }
     *seen = still;
-    Ok(due)
+    Ok((due, elsewhere))
+}
+
+/// Sets runs free that no worker elsewhere holds any more, and ends those that are to stop and are left, or whose workers take too
+/// long to do so. `stopping` is since when each is known to be about to stop.
+async fn set_free(shop: &Shop, runs: Vec<Elsewhere>, stopping: &mut HashMap<RunId, Instant>) -> Result<()> {
+    if runs.is_empty() {
+        stopping.clear();
+        return Ok(());
+    }
+    let to_stop = lease::to_stop(&mut shop.app.store.read().await?, &Sweep::new()).await?;
+    stopping.retain(|run, _| to_stop.contains(run));
+    for run in &to_stop {
+        stopping.entry(*run).or_insert_with(Instant::now);
+    }
+    for Elsewhere { seen, is_left } in runs {
+        let since = stopping.get(&seen.id).map(Instant::elapsed);
+        let ends = since.is_some_and(|since| is_left || since >= shop.setup.crew.lease * STOPPING_LEASES);
+        if !ends && (seen.free || !is_left) {
+            continue;
+        }
+        let (run, name) = (seen.id, shop.name.clone());
+        let done = shop.app.store.write(move |tx| {
+            let (seen, name) = (seen.clone(), name.clone());
+            async move {
+                if ends {
+                    append::stop(tx, &Sweep::new(), &seen, &name, clock::now()).await
+                } else {
+                    lease::release(tx, &Sweep::new(), &seen).await
+                }
+            }
+            .boxed()
+        });
+        match done.await {
+            Ok(true) => {
+                tracing::info!(%run, ends, "a run was left by its worker elsewhere");
+                shop.app.hints.ring(Topic::Run(run));
+                shop.app.hints.ring(Topic::Queue);
+            }
+            Ok(false) => {}
+            // One that cannot be set free does not hold the others up.
+            Err(error) => tracing::warn!(%run, ?error, "a run cannot be set free just now"),
+        }
+    }
+    Ok(())
 }
 
 /// Ends the sessions whose time is up.

@@ -11,9 +11,6 @@ use crate::{
     model::{event::RunFailed, run::RunFailure, scope::RunLease},
 };
 
-/// How often in a row a run is taken up without a step in between before it is given up: something about it ends its workers.
-const ATTEMPTS: usize = 5;
-
 /// Executes the lease's run in a task of its own, in a place that is free again when it is over.
 pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit) {
     let shop = shop.clone();
@@ -40,16 +37,13 @@ pub(super) fn execute(shop: &Shop, lease: RunLease, place: OwnedSemaphorePermit)
 
 async fn work(shop: &Shop, desk: &Desk, cancelled: CancellationToken, stopped: CancellationToken) -> Result<End> {
     let Some(run) = desk.run().await? else { return Err(crate::timeline::append::lost()) };
-    let give_up = |code: &str, message: String| {
-        let failure = RunFailure { code: code.into(), message, retryable: true };
-        async move { desk.finish(RunFailed { failure }.into()).await.map(|()| End::Finished) }
-    };
-    if desk.fruitless_attempts(ATTEMPTS).await? >= ATTEMPTS {
-        let message = format!("It was taken up {ATTEMPTS} times in a row, and no worker got a step further.");
-        return give_up("TOO_MANY_ATTEMPTS", message).await;
+    if desk.gave_up(i64::MAX).await? {
+        return Ok(End::Finished);
     }
     let Some(model) = shop.setup.crew.models.iter().find(|model| model.name() == run.model) else {
-        return give_up("MODEL_UNAVAILABLE", format!("The model `{}` is not available here.", run.model)).await;
+        let message = format!("The model `{}` is not available here.", run.model);
+        let failure = RunFailure { code: "MODEL_UNAVAILABLE".into(), message, retryable: true };
+        return desk.finish(RunFailed { failure }.into()).await.map(|()| End::Finished);
     };
     let tools = &shop.setup.crew.tools;
     let agent = Agent { desk, model: model.as_ref(), tools, limits: shop.setup.limits, cancelled, stopped };

@@ -118,6 +118,11 @@ impl Worker {
         Self { shop, chores }
     }
 
+    /// Who appears in timelines as the worker.
+    pub fn name(&self) -> &str {
+        &self.shop.name
+    }
+
     /// Stops: running runs are handed back, for another worker to go on with at once.
     pub async fn stop(mut self) {
         self.shop.stop.cancel();

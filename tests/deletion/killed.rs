@@ -7,17 +7,10 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use workroom::{
-    cli::house::open_store,
-    clock,
-    model::{
-        event::{EventBody, Notice, NoticeLevel},
-        id::RunId,
-        scope::Sweep,
-    },
+    model::{id::RunId, scope::Sweep},
     store::{
         Store,
         deletion::{self, Deleting},
-        event,
     },
     worker::Crew,
 };
@@ -39,18 +32,17 @@ const OBJECTS: usize = 1_500;
 
 /// Gives a project a long timeline and many objects.
 async fn fill(data: &Path, project: &str, run: &str) {
-    let store = open_store(&settings_in(data)).await.expect("the database opens");
     let run: RunId = run.parse().expect("a run");
-    for first in (0..EVENTS).step_by(1_000) {
-        let events: Vec<EventBody> =
-            (0..1_000).map(|at| Notice { level: NoticeLevel::Info, text: format!("Note {at}.") }.into()).collect();
-        // Below those that the run has: after its end nothing is appended.
-        let unit = store.write(move |tx| {
-            Box::pin(async move { event::insert(tx, run, first - EVENTS, clock::now(), &events).await })
-        });
-        unit.await.expect("events");
-    }
-    store.close().await;
+    let mut beside = Beside::open(&settings_in(data).database_url).await;
+    // Below those that the run has: after its end nothing is appended.
+    let events = format!(
+        "with recursive note(number) as (select 1 union all select number + 1 from note where number < {EVENTS})
+        insert into run_event (run_id, sequence, at, kind, body)
+        select x'{}', -number, 0, 'Notice', '{{\"level\":\"INFO\",\"text\":\"A note.\"}}' from note",
+        run.0.simple()
+    );
+    beside.change(&events).await;
+    beside.close().await;
     let folder = data.join("files/projects").join(project).join("drive");
     for number in 0..OBJECTS {
         let folder = folder.join(number.to_string());

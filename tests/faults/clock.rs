@@ -142,7 +142,7 @@ async fn what_ends_in_half_an_hour_ends_when_the_clock_is_an_hour_ahead() {
     let place = Place::new(&["--keep-unreferenced", "30m"]).await;
     let amy = &place.amy;
     let store = open_store(&settings_in(&place.folder.path().join("data"))).await.expect("the database opens");
-    let new = NewToken { user_name: "bob".into(), admin: false, expires_in: Some(Duration::from_mins(30)) };
+    let new = NewToken { expires_in: Some(Duration::from_mins(30)), ..NewToken::of("bob") };
     let (token, secret) = create_token(&store, new).await.expect("a token");
     store.close().await;
     let bob = User::with_token(amy.base().to_owned(), token, secret);

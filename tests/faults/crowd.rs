@@ -124,8 +124,7 @@ async fn users(settings: &Settings, base: &str, count: usize) -> Vec<User> {
     let store = open_store(settings).await.expect("the database opens");
     let mut users = Vec::new();
     for number in 0..=count {
-        let new = NewToken { user_name: format!("user-{number}"), admin: false, expires_in: None };
-        let (token, secret) = create_token(&store, new).await.expect("a token");
+        let (token, secret) = create_token(&store, NewToken::of(format!("user-{number}"))).await.expect("a token");
         users.push(User::with_token(base.to_owned(), token, secret));
     }
     store.close().await;

@@ -28,6 +28,8 @@ export default [
               'DeleteResult', // of its deletion, known by its path
               'Directory', // implied by the paths of its files
               'DurationStats', // figures
+              'IntegrityFinding', // a line of its check
+              'Lease', // known by its `token`
               'ModelInfo', // known by its name
               'ModelUsage', // a figure of its run
               'PageInfo', // of its connection
@@ -36,6 +38,7 @@ export default [
               'ProjectDeleted', // `projectId` is the id of what is no more
               'RunEventBatch', // some events as they came; each of them has an `id`
               'RunFailure', // of its run
+              'RunIntegrity', // of its run, as it is found each time
               'RunHistory', // of its project
               'ServerInfo', // there is one
               'ServerLimits', // there is one

@@ -52,13 +52,17 @@ on_both! {
         assert_eq!(seen, [Changed::Project, Changed::Session(desk.session.id), Changed::Run(kept.id)]);
         let place = rows[2].0;
         assert_eq!(after(&store, place).await, []);
-        let mut committed = store.committed();
+        let mut told = store.changed();
         let (scope, mut changed) = (desk.scope, desk.project.clone());
         changed.version = 2_u64.into();
         unit!(store, [changed] tx => project::update(tx, &scope, &changed, 1).await).expect("a change");
         let change = Change { user_id: scope.user_id(), project_id: scope.project_id(), what: Changed::Project };
         assert_eq!(settled(&store, place, 1).await.into_iter().map(|(_, change)| change).collect::<Vec<_>>(), [change]);
-        committed.changed().await.expect("the commit is heard");
+        told.changed().await.expect("the commit is heard");
+        unit!(store, [] tx => activity::newest(tx, &Sweep::new()).await).expect("a read");
+        if store.engine() == "PostgreSQL" {
+            assert!(!told.has_changed().expect("the store is open"), "nor are other processes told of what changed nothing");
+        }
     }
 
     async fn a_change_that_commits_late_is_not_passed_over(store: Store) {

@@ -13,7 +13,7 @@ use workroom::{
     clock,
     error::{Kind, Result},
     model::{
-        event::{AgentMessage, EventBody, RunCompleted},
+        event::{AgentMessage, EventBody, RunCompleted, UsageRecorded},
         run::TokenUsage,
         scope::{RunLease, Sweep, Viewer},
     },
@@ -36,13 +36,19 @@ use crate::support::{
 /// So many messages.
 fn says(lease: RunLease, texts: &[&str]) -> Append {
     let say = |text: &&str| AgentMessage { text: (*text).to_owned(), is_final: false }.into();
-    Append { lease, at: clock::now(), bodies: texts.iter().map(say).collect(), turn: None, usage: None }
+    Append { lease, after: None, at: clock::now(), bodies: texts.iter().map(say).collect(), turn: None }
+}
+
+/// The same, and a model consumed tokens first.
+fn consuming(mut append: Append) -> Append {
+    append.bodies.insert(0, UsageRecorded { model: "m".into(), usage: tokens() }.into());
+    append
 }
 
 /// A turn with all that belongs to it.
 fn takes_a_turn(lease: RunLease, index: i64) -> Append {
     let turn = Some(Turn { index, version: 1, record: format!("{{\"turn\":{index}}}") });
-    Append { turn, usage: Some(("m".into(), tokens())), ..says(lease, &["a", "b"]) }
+    Append { turn, ..consuming(says(lease, &["a", "b"])) }
 }
 
 fn tokens() -> TokenUsage {
@@ -67,9 +73,7 @@ async fn running(store: &Store, viewer: &Viewer, count: usize) -> Vec<RunLease> 
 async fn taken_over(store: &Store, lease: &RunLease) -> RunLease {
     let all = lease::watch(&mut reading(store).await, &Sweep::new()).await.expect("a read");
     let seen = all.into_iter().find(|seen| seen.id == lease.run_id()).expect("it is running");
-    unit!(store, [seen] tx => lease::take_over(tx, &Sweep::new(), &seen, "second").await)
-        .expect("an answer")
-        .expect("free")
+    unit!(store, [seen] tx => lease::take_over(tx, &seen, "second").await).expect("an answer").expect("free")
 }
 
 /// The sequences and texts of a run's messages.
@@ -78,6 +82,7 @@ async fn told(store: &Store, viewer: &Viewer, lease: &RunLease) -> Vec<(i64, Str
         event::page(&mut reading(store).await, viewer, lease.run_id(), None, &first(5_000)).await.expect("a page");
     let text = |body: &EventBody| match body {
         EventBody::AgentMessage(message) => message.text.clone(),
+        EventBody::UsageRecorded(usage) => usage.model.clone(),
         other => panic!("{other:?}"),
     };
     page.items.iter().map(|event| (event.sequence.get(), text(&event.body))).collect()
@@ -135,8 +140,9 @@ on_both! {
                 assert!(models.is_empty(), "{number}: {models:?}");
                 assert_eq!(turns.len(), usize::from(number == 8));
             } else {
-                assert_eq!(outcome.expect("appended"), 2);
-                assert_eq!((told, run.last_sequence.get()), (vec![(1, "a".into()), (2, "b".into())], 2), "{number}");
+                assert_eq!(outcome.expect("appended"), 3);
+                let all = vec![(1, "m".into()), (2, "a".into()), (3, "b".into())];
+                assert_eq!((told, run.last_sequence.get()), (all, 3), "{number}");
                 assert_eq!((run.usage, turns), (tokens(), vec![(1, "{\"turn\":0}".into())]));
                 assert_eq!(models.into_iter().map(|usage| (usage.model, usage.usage)).collect::<Vec<_>>(), [("m".into(), tokens())]);
             }
@@ -156,7 +162,7 @@ on_both! {
         let turns = join_all((0..300).map(|index| {
             let texts = texts(index);
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            store.append(Append { bodies: says(lease, &texts).bodies, ..takes_a_turn(lease, index) })
+            store.append(Append { turn: takes_a_turn(lease, index).turn, ..consuming(says(lease, &texts)) })
         }));
         let lasts: Vec<i64> = turns.await.into_iter().map(|last| last.expect("kept").expect("the lease is held")).collect();
         // Each where it was told that it is, whichever was queued first.
@@ -166,7 +172,7 @@ on_both! {
             let end = usize::try_from(last).expect("small");
             assert!(told[end - texts.len()..end].iter().map(|(_, text)| text).eq(&texts), "{index}");
         }
-        assert!(told.iter().map(|(sequence, _)| *sequence).eq(1..=450));
+        assert!(told.iter().map(|(sequence, _)| *sequence).eq(1..=750));
         let mut conn = reading(&store).await;
         assert_eq!(turn::all(&mut conn, &lease).await.expect("a read").len(), 300);
         let sum = (1..300).fold(tokens(), |sum, _| sum.plus(&tokens()));
@@ -313,7 +319,7 @@ async fn appends_that_wait_for_a_batch_are_one_transaction() {
         for outcome in join_all(others).await {
             assert_eq!(outcome.expect("kept"), Some(2));
         }
-        assert_eq!(first.await.expect("kept"), Some(2));
+        assert_eq!(first.await.expect("kept"), Some(3));
         assert_eq!(number(&store, "select count(distinct run_id) from run_event").await, 52);
         assert_eq!(number(&store, "select count(distinct xmin::text) from run_event").await, 2, "two transactions");
     })
@@ -335,12 +341,12 @@ async fn an_append_is_not_made_twice_when_the_connection_breaks() {
     assert_eq!(store.append(says(lease, &["a"])).await.expect("it was undone, and is tried again"), Some(1));
     assert!(!proxy.is_whole());
 
-    proxy.cut(Cut::Unanswered("select 1; commit", "COMMIT"));
+    proxy.cut(Cut::Unanswered("; commit", "COMMIT"));
     let unknown = store.append(says(lease, &["b"])).await;
     assert_eq!(unknown.expect_err("nobody can know").kind(), Kind::Unavailable);
     assert_eq!(texts().await, ["a", "b"]);
 
-    proxy.cut(Cut::Unheard("select 1; commit"));
+    proxy.cut(Cut::Unheard("; commit"));
     let unknown = store.append(says(lease, &["c"])).await;
     assert_eq!(unknown.expect_err("nobody can know").kind(), Kind::Unavailable);
     assert_eq!(texts().await, ["a", "b"]);
@@ -371,7 +377,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
         assert_eq!(first.expect("it was undone, and is tried again"), Some(1));
         assert_eq!(behind.expect("it only waited"), Some(1));
 
-        proxy.cut(Cut::Silent("select 1; commit"));
+        proxy.cut(Cut::Silent("; commit"));
         let unknown = store.append(says(lease, &["b"])).await;
         assert_eq!(unknown.expect_err("nobody can know").kind(), Kind::Unavailable);
         // The server believes in the connection that fell silent, but not for long in its locks.

@@ -41,7 +41,8 @@ async fn fill(store: &Store, desk: &Desk) {
         let (id, owner) = (lease.run_id(), desk.viewer.user_id());
         unit!(store, [version] tx => {
             let events: Vec<EventBody> = (0..7).map(|_| RunStarted { worker: "w".into() }.into()).collect();
-            event::insert(tx, id, 1, clock::now(), &events).await?;
+            let append = event::Append { lease, after: None, at: clock::now(), bodies: events, turn: None };
+            event::append(tx, &append).await?;
             turn::insert(tx, &lease, &turn::Turn { index: 0, version: 1, record: "{}".into() }).await?;
             lease::add_usage(tx, &lease, "m", &workroom::model::run::TokenUsage::default()).await?;
             let input = PinnedFile { run_id: id, path: "a.md".into(), version_id: version.version_id,
@@ -81,8 +82,8 @@ on_both! {
                 break;
             }
         }
-        // 4 runs, on each 7 events and 5 other rows with its content; a file with its content, a session.
-        assert_eq!(all, 4 * (1 + 7 + 5) + 4 + 2 + 1);
+        // 4 runs, on each 8 events and 5 other rows with its content; a file with its content, a session.
+        assert_eq!(all, 4 * (1 + 8 + 5) + 4 + 2 + 1);
         let id = desk.project.id;
         let mut rounds = 0;
         while !unit!(store, [] tx => deletion::last_rows(tx, &Sweep::new(), id, 5).await).expect("the last rows go") {
@@ -112,7 +113,7 @@ on_both! {
                 }
             }
         }));
-        assert_eq!(sweeps.await.iter().sum::<i64>(), 4 * (1 + 7 + 5) + 4 + 2 + 1, "each row is counted once");
+        assert_eq!(sweeps.await.iter().sum::<i64>(), 4 * (1 + 8 + 5) + 4 + 2 + 1, "each row is counted once");
     }
 
     async fn a_lease_is_lost_with_its_run(store: Store) {
@@ -129,8 +130,8 @@ on_both! {
         assert_eq!(lost().await, [run]);
         let renewed = unit!(store, [] tx => lease::renew(tx, &run).await);
         assert!(!renewed.expect("an answer"), "its holder can do nothing with it");
-        let moved = unit!(store, [] tx => lease::advance(tx, &run, 1).await);
-        assert_eq!(moved.expect("an answer"), None);
+        let append = event::Append { lease: run, after: None, at: clock::now(), bodies: Vec::new(), turn: None };
+        assert_eq!(store.append(append).await.expect("an answer"), None);
     }
 
     async fn the_key_of_what_is_being_deleted_is_free(store: Store) {

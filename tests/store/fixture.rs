@@ -7,17 +7,22 @@ use workroom::{
     error::{Error, Result},
     model::{
         artifact::Artifact,
+        event::{RunCancelled, RunCompleted, RunFailed},
         file::{FileArea, FileVersion},
         id::{ArtifactId, FileId, ProjectId, RunId, SessionId, VersionId},
         page::{PageRequest, Take},
         project::Project,
-        run::{Run, RunStatus, TokenUsage},
+        run::{CancelledBy, Run, RunFailure, RunStatus, TokenUsage},
         scope::{ProjectScope, RunLease, Viewer},
         session::WorkspaceSession,
         uint53::UInt53,
         user::UserRole,
     },
-    store::{Conn, Store, Tx, artifact, file, lease, project, run, session, user},
+    store::{
+        Conn, Store, Tx, artifact, file,
+        lease::{self, Claimant},
+        project, run, session, user,
+    },
 };
 
 /// A unit of writing: `unit!(store, [what it needs a copy of] tx => what it does)`.
@@ -204,7 +209,8 @@ impl Desk {
 }
 
 pub(super) async fn claim(store: &Store, worker: &'static str) -> Option<RunLease> {
-    unit!(store, [] tx => lease::claim(tx, worker, clock::now()).await).expect("a claim is answered")
+    let claimant = Claimant { name: worker.into(), agents: vec!["general".into(), "other".into()], user_id: None };
+    unit!(store, [claimant] tx => lease::claim(tx, &claimant, clock::now()).await).expect("a claim is answered")
 }
 
 /// Ends a held run; answers with its last sequence.
@@ -215,7 +221,15 @@ pub(super) async fn end(store: &Store, lease: &RunLease, status: RunStatus) -> O
 }
 
 pub(super) fn ending(status: RunStatus) -> lease::Ending {
-    lease::Ending { status, answer: Some("42".into()), failure: None, at: clock::now() }
+    let answer = (status == RunStatus::Completed).then(|| "42".to_owned());
+    let failed = RunFailure { code: "X".into(), message: "x".into(), retryable: false };
+    let failure = (status == RunStatus::Failed).then_some(failed);
+    let event = match (&answer, &failure) {
+        (Some(answer), _) => RunCompleted { answer: answer.clone() }.into(),
+        (_, Some(failure)) => RunFailed { failure: failure.clone() }.into(),
+        _ => RunCancelled { by: CancelledBy::User }.into(),
+    };
+    lease::Ending { status, answer, failure, at: clock::now(), event }
 }
 
 /// Runs a statement as it stands, with ids bound to it; says how many rows it touched.

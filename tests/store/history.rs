@@ -20,7 +20,7 @@ use workroom::{
     },
 };
 
-use super::fixture::{Desk, change, claim, first, reading, run_in, unit, viewer};
+use super::fixture::{Desk, change, claim, ending, first, reading, run_in, unit, viewer};
 use crate::support::{on_both, postgres, sqlite_in};
 
 /// A run that took this long and ended like this, with whatever else `change` says of it.
@@ -36,7 +36,7 @@ async fn ended(store: &Store, desk: &Desk, number: i64, (status, millis): (RunSt
     };
     let started = get(store, desk, run.id).await.started_at.expect("it is started");
     let answer = run.answer.clone();
-    let ending = Ending { status, answer, failure: None, at: started + TimeDelta::milliseconds(millis) };
+    let ending = Ending { answer, failure: None, at: started + TimeDelta::milliseconds(millis), ..ending(status) };
     unit!(store, [ending] tx => {
         lease::add_usage(tx, &lease, "m", &usage).await?;
         lease::end(tx, &lease, &ending).await
@@ -177,7 +177,7 @@ on_both! {
         let queued = Run { number: UInt53::from(5_u64), ..draft(&desk, "never") };
         unit!(store, [queued] tx => run::insert(tx, &queued).await).expect("a run");
         let owner = desk.viewer.user_id();
-        let stop = Ending { status: RunStatus::Cancelled, answer: None, failure: None, at: workroom::clock::now() };
+        let stop = ending(RunStatus::Cancelled);
         let id = queued.id;
         unit!(store, [stop] tx => lease::end_queued(tx, owner, id, &stop).await).expect("an answer").expect("it is stopped");
         let lease = {
@@ -201,7 +201,7 @@ on_both! {
         drop(conn);
 
         // Its end makes it part of the past, with what it saved.
-        let now = Ending { status: RunStatus::Failed, ..stop };
+        let now = ending(RunStatus::Failed);
         unit!(store, [now] tx => lease::end(tx, &lease, &now).await).expect("an answer").expect("it ends");
         let mut conn = reading(&store).await;
         let audit = history::audit(&mut conn, &desk.viewer, &all).await.expect("an audit");
@@ -346,6 +346,7 @@ on_both! {
         let mark = "update project set deleting_at = updated_at where id = $1";
         change(&store, mark, vec![desk.project.id.0]).await.expect("the project is being deleted");
         change(&store, "delete from run_model where run_id = $1", vec![run.id.0]).await.expect("its usage goes");
+        change(&store, "delete from run_event where run_id = $1", vec![run.id.0]).await.expect("its events go");
         change(&store, "delete from run where id = $1", vec![run.id.0]).await.expect("it goes");
         for gone in ["delete from ended_run where id = $1", "delete from run_search where run_id = $1"] {
             assert_eq!(change(&store, gone, vec![run.id.0]).await.expect("an answer"), 0, "nothing was left: {gone}");

@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use workroom::{
     clock,
     model::{
+        event::RunStarted,
         id::ProjectId,
         run::{CancelledBy, RunFailure, RunStatus, TokenUsage},
         scope::{RunLease, Sweep},
     },
     store::{
         Store,
-        lease::{self, Ending, Watched},
+        event::{self, Append},
+        lease::{self, Claimant, Ending, Watched},
         run,
         turn::{self, Turn},
     },
@@ -27,7 +29,7 @@ async fn watched(store: &Store) -> Watched {
 }
 
 async fn take_over(store: &Store, seen: &Watched) -> Option<RunLease> {
-    unit!(store, [seen] tx => lease::take_over(tx, &Sweep::new(), &seen, "second").await).expect("an answer")
+    unit!(store, [seen] tx => lease::take_over(tx, &seen, "second").await).expect("an answer")
 }
 
 async fn renew(store: &Store, lease: RunLease) -> bool {
@@ -35,7 +37,9 @@ async fn renew(store: &Store, lease: RunLease) -> bool {
 }
 
 async fn advance(store: &Store, lease: RunLease, count: i64) -> Option<i64> {
-    unit!(store, [] tx => lease::advance(tx, &lease, count).await).expect("an answer")
+    let bodies = (0..count).map(|_| RunStarted { worker: "w".into() }.into()).collect();
+    let append = Append { lease, after: None, at: clock::now(), bodies, turn: None };
+    unit!(store, [append] tx => event::append(tx, &append).await).expect("an answer")
 }
 
 fn tokens(input: u64, output: u64) -> TokenUsage {
@@ -80,6 +84,70 @@ on_both! {
         assert_eq!(claim(&store, "worker").await.expect("the second").run_id(), two.id);
     }
 
+    async fn a_claimant_is_given_what_it_may_have(store: Store) {
+        let (ada, bob) = (Desk::of(&store, "ada").await, Desk::of(&store, "bob").await);
+        let (hers, his) = (ada.queue(&store).await.id, bob.queue(&store).await.id);
+        let claimant = |agent: &str, of: &Desk| Claimant {
+            name: "elsewhere".into(),
+            agents: vec!["some/other".into(), agent.into()],
+            user_id: Some(of.viewer.user_id()),
+        };
+        let claim = async |claimant: Claimant| {
+            unit!(store, [claimant] tx => lease::claim(tx, &claimant, clock::now()).await).expect("an answer")
+        };
+        let left = async |claimant: Claimant| {
+            unit!(store, [claimant] tx => lease::left(tx, &claimant).await).expect("an answer")
+        };
+        let waits = async |claimant: Claimant| {
+            lease::some_wait(&mut reading(&store).await, &claimant, clock::now()).await.expect("a read")
+        };
+        assert!(waits(claimant("general", &ada)).await && !waits(claimant("another", &ada)).await);
+        assert_eq!(claim(claimant("another", &ada)).await, None);
+        let lease = claim(claimant("general", &bob)).await.expect("a run of bob's");
+        assert_eq!(lease.run_id(), his);
+        assert_eq!(claim(claimant("general", &bob)).await, None);
+        assert!(!waits(claimant("general", &bob)).await);
+
+        assert_eq!(left(claimant("general", &bob)).await, None, "it is held");
+        let seen = watched(&store).await;
+        let release = async |seen: Watched| {
+            unit!(store, [seen] tx => lease::release(tx, &Sweep::new(), &seen).await).expect("an answer")
+        };
+        assert!(renew(&store, lease).await);
+        assert!(!release(seen).await, "it has moved");
+        assert!(release(watched(&store).await).await);
+        assert!(!release(watched(&store).await).await, "it is free already");
+        assert!(!renew(&store, lease).await, "whoever held it has lost it");
+        assert_eq!(left(claimant("general", &ada)).await, None);
+        assert_eq!(left(claimant("another", &bob)).await, None);
+        let free = left(claimant("general", &bob)).await.expect("bob's run is free");
+        assert_eq!((free.id, free.free), (his, true));
+        assert!(waits(claimant("general", &bob)).await);
+        assert!(take_over(&store, &free).await.is_some());
+        let held = watched(&store).await;
+        let seize = async |seen: Watched| {
+            unit!(store, [seen] tx => lease::seize(tx, &Sweep::new(), &seen, "reaper").await).expect("an answer")
+        };
+        assert!(seize(held.clone()).await.is_some(), "even from a holder");
+        assert!(seize(held).await.is_none(), "once");
+        assert_eq!(claim(claimant("general", &ada)).await.map(|lease| lease.run_id()), Some(hers));
+    }
+
+    async fn an_append_that_says_where_it_comes_is_kept_nowhere_else(store: Store) {
+        let desk = Desk::of(&store, "ada").await;
+        desk.queue(&store).await;
+        let lease = claim(&store, "first").await.expect("the run");
+        let append = async |after| {
+            let bodies = (0..2).map(|_| RunStarted { worker: "w".into() }.into()).collect();
+            let append = Append { lease, after: Some(after), at: clock::now(), bodies, turn: None };
+            store.append(append).await.expect("an answer")
+        };
+        assert_eq!(append(1).await, None);
+        assert_eq!(append(0).await, Some(2));
+        assert_eq!(append(0).await, None);
+        assert_eq!(append(2).await, Some(4));
+    }
+
     async fn renewal_and_take_over_fence_the_earlier_holder(store: Store) {
         let desk = Desk::of(&store, "ada").await;
         let earlier = desk.start(&store).await;
@@ -110,7 +178,11 @@ on_both! {
         drop(conn);
         assert!(renew(&store, later).await);
         assert_eq!(advance(&store, later, 2).await, Some(5));
+        let ended_by = async |lease| lease::ended_by(&mut reading(&store).await, &lease).await.expect("a read");
+        assert_eq!(ended_by(later).await, None);
         assert_eq!(end(&store, &later, RunStatus::Completed).await, Some(6));
+        assert_eq!(ended_by(later).await.map(|run| run.status), Some(RunStatus::Completed));
+        assert_eq!(ended_by(earlier).await, None, "it was another holder");
         assert!(!renew(&store, later).await);
         assert_eq!(advance(&store, later, 1).await, None);
         assert_eq!(end(&store, &later, RunStatus::Failed).await, None);
@@ -169,7 +241,7 @@ on_both! {
         let failure = RunFailure { code: "OUT_OF_TURNS".into(), message: "nul \0 \"quoted\" 🚀".into(), retryable: true };
         let at = clock::now();
         let ending = Ending {
-            status: RunStatus::Failed, answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at,
+            answer: Some("half \"an\" answer 🚀".into()), failure: Some(failure.clone()), at, ..ending(RunStatus::Failed)
         };
         let last = unit!(store, [ending] tx => lease::end(tx, &lease, &ending).await).expect("an answer");
         assert_eq!(last, Some(1));
@@ -192,7 +264,7 @@ on_both! {
         for _ in 0..20 {
             let queued = desk.queue(&store).await;
             let (owner, id) = (desk.viewer.user_id(), queued.id);
-            let ending = Ending { answer: None, ..ending(RunStatus::Cancelled) };
+            let ending = ending(RunStatus::Cancelled);
             let stop = async { unit!(store, [ending] tx => lease::end_queued(tx, owner, id, &ending).await).expect("an answer") };
             let (claimed, stopped) = tokio::join!(claim(&store, "worker"), stop);
             assert_ne!(claimed.is_some(), stopped.is_some());
@@ -226,7 +298,8 @@ on_both! {
         let fixed = [
             "id", "project_id", "user_id", "session_id", "number", "prompt", "agent", "model", "status", "answer", "failure",
             "cancel_requested_at", "cancel_requested_by", "created_at", "started_at", "completed_at", "rerun_of",
-            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens",
+            "last_sequence", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "chain_from",
+            "chain_head",
         ];
         for column in fixed {
             let statement: &'static str = format!("update run set {column} = {column} where id = $1").leak();
@@ -237,6 +310,7 @@ on_both! {
         assert_eq!(advance(&store, lease, 1).await, None);
         let mark = "update project set deleting_at = updated_at where id = $1";
         change(&store, mark, vec![desk.project.id.0]).await.expect("the project is being deleted");
+        change(&store, "delete from run_event where run_id = $1", vec![ended.id.0]).await.expect("its event may go now");
         assert_eq!(change(&store, "delete from run where id = $1", vec![ended.id.0]).await.expect("it may go now"), 1);
     }
 

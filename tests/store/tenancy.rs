@@ -97,7 +97,8 @@ on_both! {
         let run = lease.run_id();
         unit!(store, [] tx => {
             let body = workroom::model::event::RunStarted { worker: "w".into() }.into();
-            event::insert(tx, run, 1, clock::now(), &[body]).await?;
+            let append = event::Append { lease, after: None, at: clock::now(), bodies: vec![body], turn: None };
+            event::append(tx, &append).await?;
             lease::add_usage(tx, &lease, "m", &workroom::model::run::TokenUsage::default()).await?;
             run::insert_inputs(tx, &[workroom::model::file::PinnedFile {
                 run_id: run, path: "a.md".into(), version_id: version.version_id, sha256: String::new(), size: UInt53::default(),

@@ -4,7 +4,7 @@ use workroom::{
     clock,
     model::{
         id::{TokenId, UserId},
-        user::{Token, UserRole},
+        user::{Token, TokenScope, UserRole},
     },
     store::{Store, secret, token, user},
 };
@@ -17,6 +17,7 @@ fn token_of(user_id: UserId) -> Token {
         id: TokenId::new(),
         user_id,
         user_name: "ada".into(),
+        scope: TokenScope::Worker,
         created_at: clock::now(),
         expires_at: Some(clock::after(clock::now(), std::time::Duration::from_hours(1))),
         revoked_at: None,

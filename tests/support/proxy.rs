@@ -16,6 +16,8 @@ pub enum Cut {
     Unanswered(&'static str, &'static str),
     /// When the client says this. Neither side hears of the other any more, not even that it has gone.
     Silent(&'static str),
+    /// The same when the client says this and has heard the server's answer with the second word.
+    SilentAfter(&'static str, &'static str),
 }
 
 /// Passes on what client and server say, until a connection is cut.
@@ -63,20 +65,24 @@ impl Proxy {
 
 async fn pass_on(mut client: TcpStream, mut server: TcpStream, cut: Arc<Mutex<Option<Cut>>>) {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let mut until = None;
+    let (mut until, mut hushed) = (None, None);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(1..) = read else { return };
                 let said = &asked[..read.unwrap_or_default()];
                 let due = cut.lock().expect("nobody panics with it").take_if(|cut| {
-                    let (Cut::Unheard(word) | Cut::Unanswered(word, _) | Cut::Silent(word)) = cut;
+                    let (Cut::Unheard(word)
+                    | Cut::Unanswered(word, _)
+                    | Cut::Silent(word)
+                    | Cut::SilentAfter(word, _)) = cut;
                     holds(said, word)
                 });
                 match due {
                     Some(Cut::Unheard(_)) => return,
                     Some(Cut::Silent(_)) => return std::future::pending().await,
                     Some(Cut::Unanswered(_, word)) => until = Some(word),
+                    Some(Cut::SilentAfter(_, word)) => hushed = Some(word),
                     None => {}
                 }
                 if server.write_all(said).await.is_err() {
@@ -88,6 +94,9 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, cut: Arc<Mutex<Op
                 let said = &answered[..read.unwrap_or_default()];
                 if until.is_some_and(|word| holds(said, word)) || client.write_all(said).await.is_err() {
                     return;
+                }
+                if hushed.is_some_and(|word| holds(said, word)) {
+                    return std::future::pending().await;
                 }
             }
         }

@@ -1,5 +1,9 @@
 //! Inputs for which there is no case.
 
+/// Why a lease's token has no case: it is of a worker's world, where users have no business.
+const SEALED: &str =
+    "sealed by the server: a story of the workers shows that somebody else's is answered like an invented one";
+
 /// Inputs that name nothing of anybody's, each with the reason. Page sizes are not listed.
 pub const PLAIN: &[(&str, &str)] = &[
     ("Artifact.downloadUrl(expiresInSeconds)", "a duration"),
@@ -19,8 +23,33 @@ pub const PLAIN: &[(&str, &str)] = &[
     ("OpenProjectInput.ttlSeconds", "a duration"),
     ("AdminRevokeSessionInput.reason", "any text"),
     ("StartRunInput.prompt", "any text: it is read by an agent that sees one project only"),
-    ("StartRunInput.agent", "out of the server's catalogue, the same for everybody"),
-    ("StartRunInput.model", "out of the server's catalogue, the same for everybody"),
+    ("StartRunInput.agent", "any agent: only workers of the run's own user come for it"),
+    ("StartRunInput.model", "out of the server's catalogue, or any text for the user's own worker"),
+    ("ClaimRunInput.agents", "any agents: a worker is given runs of its own user only, which a story of theirs shows"),
+    ("ClaimRunInput.worker", "any text"),
+    ("ClaimRunInput.waitSeconds", "a duration"),
+    ("AppendRunEventsInput.leaseToken", SEALED),
+    ("AppendRunEventsInput.expectedSequence", "a place in the timeline that `leaseToken` opens"),
+    ("AgentMessageInput.text", "any text"),
+    ("FileReadInput.path", "told, not looked up"),
+    ("NoticeInput.text", "any text"),
+    ("ToolCalledInput.callId", "told, not looked up"),
+    ("ToolCalledInput.input", "any JSON"),
+    ("ToolCalledInput.tool", "told, not looked up"),
+    ("ToolReturnedInput.callId", "told, not looked up"),
+    ("ToolReturnedInput.durationMs", "a duration"),
+    ("ToolReturnedInput.output", "any JSON"),
+    ("ToolReturnedInput.tool", "told, not looked up"),
+    ("UsageRecordedInput.model", "told, not looked up"),
+    ("UsageRecordedInput.inputTokens", "a number"),
+    ("UsageRecordedInput.cachedInputTokens", "a number"),
+    ("UsageRecordedInput.outputTokens", "a number"),
+    ("UsageRecordedInput.reasoningTokens", "a number"),
+    ("RenewLeaseInput.leaseToken", SEALED),
+    ("FinishRunInput.leaseToken", SEALED),
+    ("RunCompletedInput.answer", "any text"),
+    ("RunFailedInput.code", "any word"),
+    ("RunFailedInput.message", "any text"),
     ("RerunInput.prompt", "any text"),
     ("UploadFilesInput.files", "bytes that came with the same request"),
     ("WriteFileInput.text", "any text"),

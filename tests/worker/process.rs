@@ -23,7 +23,7 @@ use crate::world::{PATIENCE, User, settings_in};
 /// The binary.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_workroom");
 
-/// `workroom serve`. Killed when dropped.
+/// `workroom serve`, or `workroom worker`. Killed when dropped.
 pub struct Process {
     child: Child,
     pub base: String,
@@ -70,6 +70,14 @@ impl Process {
         process
     }
 
+    /// Starts `workroom worker` on a data folder. It has no address, and is ready when it is.
+    pub fn work(data: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(data).args(["worker", "--log", "warn"]).args(flags).arg("--data").arg(data);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        Self { child: command.spawn().expect("the program starts"), base: String::new() }
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id().expect("the process runs")
@@ -85,11 +93,16 @@ impl Process {
         self.child.kill().await.expect("the process ends");
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub async fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        kill.args([format!("-{name}"), self.id().to_string()]);
+        assert!(kill.status().await.expect("kill can be started").success());
+    }
+
     /// Asks it to stop and waits until it has, at most ten seconds.
     pub async fn terminate(mut self) -> ExitStatus {
-        let told =
-            Command::new("kill").args(["-TERM", &self.id().to_string()]).status().await.expect("kill can be started");
-        assert!(told.success());
+        self.signal("TERM").await;
         timeout(Duration::from_secs(10), self.child.wait())
             .await
             .expect("it ends within ten seconds")
@@ -100,8 +113,7 @@ impl Process {
 /// A user of the database in this folder, at the server of this address.
 pub async fn user(data: &Path, base: &str) -> User {
     let store = open_store(&settings_in(data)).await.expect("the database opens");
-    let new = NewToken { user_name: "amy".into(), admin: false, expires_in: None };
-    let (token, secret) = create_token(&store, new).await.expect("a token");
+    let (token, secret) = create_token(&store, NewToken::of("amy")).await.expect("a token");
     store.close().await;
     User::with_token(base.to_owned(), token, secret)
 }

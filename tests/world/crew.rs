@@ -127,6 +127,14 @@ impl Gate {
         self.finished.load(Ordering::SeqCst)
     }
 
+    /// Waits at the gate until it is open.
+    pub async fn pass(&self) {
+        let mut open = self.open.subscribe();
+        self.begun.send_modify(|begun| *begun += 1);
+        open.wait_for(|open| *open).await.expect("the gate stands");
+        self.finished.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Waits until so many calls were begun.
     pub async fn until_begun(&self, count: usize) {
         let mut begun = self.begun.subscribe();
@@ -143,10 +151,7 @@ impl Tool for Gate {
 
     fn call<'a>(&'a self, _: &'a Desk, _: Value) -> BoxFuture<'a, Result<Outcome>> {
         async move {
-            let mut open = self.open.subscribe();
-            self.begun.send_modify(|begun| *begun += 1);
-            open.wait_for(|open| *open).await.map_err(workroom::error::Error::internal)?;
-            self.finished.fetch_add(1, Ordering::SeqCst);
+            self.pass().await;
             Ok(Outcome::of(json!({})))
         }
         .boxed()

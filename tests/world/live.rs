@@ -28,22 +28,28 @@ impl Events {
 
     /// The next answer; `None` after `complete`.
     pub async fn next(&mut self) -> Option<Value> {
-        timeout(PATIENCE, self.message()).await.expect("an event in time")
+        timeout(PATIENCE, self.patiently()).await.expect("an event in time")
     }
 
-    async fn message(&mut self) -> Option<Value> {
+    /// The next answer, however long it takes; `None` after `complete`.
+    pub async fn patiently(&mut self) -> Option<Value> {
+        self.piece().await.expect("the stream ends with `complete`")
+    }
+
+    /// The next answer, or `Some(None)` after `complete`; `None` when the stream breaks before.
+    pub async fn piece(&mut self) -> Option<Option<Value>> {
         loop {
             while let Some(end) = self.pending.windows(2).position(|pair| pair == b"\n\n") {
                 let message: Vec<u8> = self.pending.drain(..end + 2).collect();
                 let message = String::from_utf8(message).expect("UTF-8");
                 if message.starts_with("event: complete") {
-                    return None;
+                    return Some(None);
                 }
                 if let Some(data) = message.lines().find_map(|line| line.strip_prefix("data:")) {
-                    return Some(serde_json::from_str(data).expect("JSON"));
+                    return Some(Some(serde_json::from_str(data).expect("JSON")));
                 }
             }
-            let bytes = self.bytes.next().await.expect("the stream ends with `complete`").expect("bytes");
+            let bytes = self.bytes.next().await?.ok()?;
             self.pending.extend_from_slice(&bytes);
         }
     }
@@ -70,11 +76,18 @@ pub fn events_of(answer: &Value) -> Vec<(u64, String)> {
 impl User {
     /// Subscribes over server-sent events.
     pub async fn events(&self, query: &str, variables: Value) -> Events {
+        self.try_events(query, variables).await.expect("a stream")
+    }
+
+    /// The same at a server that may die or stop first; then `None`.
+    pub async fn try_events(&self, query: &str, variables: Value) -> Option<Events> {
         let request = self.http.post(self.graphql()).bearer_auth(self.secret()).header("accept", "text/event-stream");
-        let response =
-            request.json(&json!({ "query": query, "variables": variables })).send().await.expect("an answer");
-        assert_eq!(response.status(), 200);
-        Events::of(response)
+        let response = request.json(&json!({ "query": query, "variables": variables })).send().await.ok()?;
+        match response.status().as_u16() {
+            200 => Some(Events::of(response)),
+            503 => None,
+            other => panic!("{other}: {:?}", response.text().await),
+        }
     }
 
     /// Follows a run over server-sent events.

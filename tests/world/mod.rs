@@ -4,6 +4,7 @@ pub mod crew;
 pub mod engine;
 pub mod form;
 pub mod live;
+pub mod outside;
 pub mod promise;
 pub mod runs;
 pub mod tables;
@@ -20,7 +21,10 @@ use workroom::{
     app::access::{NewToken, create_token, revoke_token},
     cli::house::House,
     config::{Given, Settings},
-    model::{id::TokenId, user::Token},
+    model::{
+        id::TokenId,
+        user::{Token, TokenScope},
+    },
     worker::Crew,
 };
 
@@ -31,7 +35,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server with what it stands on. Its folder goes with it.
 pub struct World {
-    house: Option<House>,
+    house: Option<Box<House>>,
     settings: Settings,
     crew: Crew,
     folder: TempDir,
@@ -69,11 +73,11 @@ impl World {
     /// A server with these settings; `folder` goes with it.
     pub async fn of(settings: Settings, crew: Crew, folder: TempDir) -> Self {
         let house = House::start(&settings, crew.clone()).await.expect("the server starts");
-        Self { house: Some(house), settings, crew, folder }
+        Self { house: Some(Box::new(house)), settings, crew, folder }
     }
 
     pub fn house(&self) -> &House {
-        self.house.as_ref().expect("the server is started")
+        self.house.as_deref().expect("the server is started")
     }
 
     pub fn folder(&self) -> &std::path::Path {
@@ -92,12 +96,17 @@ impl World {
 
     /// A user whose token expires.
     pub async fn user_until(&self, name: &str, expires_in: Option<Duration>) -> User {
-        self.user_of(NewToken { user_name: name.into(), admin: false, expires_in }).await
+        self.user_of(NewToken { expires_in, ..NewToken::of(name) }).await
+    }
+
+    /// A worker of this user's: the same user, with a token that executes runs.
+    pub async fn worker_of(&self, name: &str) -> User {
+        self.user_of(NewToken { scope: TokenScope::Worker, ..NewToken::of(name) }).await
     }
 
     /// An admin with a token.
     pub async fn admin(&self, name: &str) -> User {
-        self.user_of(NewToken { user_name: name.into(), admin: true, expires_in: None }).await
+        self.user_of(NewToken { admin: true, ..NewToken::of(name) }).await
     }
 
     async fn user_of(&self, new: NewToken) -> User {
@@ -116,7 +125,8 @@ impl World {
         if let Some(house) = self.house.take() {
             house.stop().await;
         }
-        self.house = Some(House::start(&self.settings, self.crew.clone()).await.expect("the server starts again"));
+        let house = House::start(&self.settings, self.crew.clone()).await.expect("the server starts again");
+        self.house = Some(Box::new(house));
     }
 
     pub async fn stop(mut self) {
@@ -207,11 +217,15 @@ impl User {
     /// What a mutation answers: `field` is its name, `input` its input, `selection` what to ask of its payload besides
     /// `userErrors`.
     pub async fn mutate(&self, field: &str, input: Value, selection: &str) -> Value {
-        let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
-        let query = format!(
-            "mutation($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message path }} }} }}"
-        );
-        self.ask(&query, json!({ "input": input })).await[field].take()
+        self.ask(&mutation(field, selection), json!({ "input": input })).await[field].take()
+    }
+
+    /// The same from a server that may die first, or whose database may be away; then `None`.
+    pub async fn try_mutate(&self, field: &str, input: &Value, selection: &str) -> Option<Value> {
+        let mut answer = self.try_answer(&mutation(field, selection), json!({ "input": input })).await?;
+        let code = answer["errors"][0]["extensions"]["code"].as_str();
+        assert!(matches!(code, None | Some("UNAVAILABLE" | "TIMEOUT")), "{answer:#}");
+        code.is_none().then(|| answer["data"][field].take())
     }
 
     /// A new project's id.
@@ -276,6 +290,14 @@ impl User {
         let nodes = data["run"]["events"]["nodes"].as_array().expect("events");
         nodes.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
     }
+}
+
+/// A mutation that takes an input and is asked for what the caller can mend.
+fn mutation(field: &str, selection: &str) -> String {
+    let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+    format!(
+        "mutation($input: {kind}!) {{ {field}(input: $input) {{ {selection} userErrors {{ __typename code message path }} }} }}"
+    )
 }
 
 /// The id of an object in an answer.

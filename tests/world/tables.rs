@@ -3,9 +3,11 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::process::Command;
 
 use super::World;
 
@@ -41,6 +43,29 @@ impl Beside {
             Self::Postgres(conn) => sqlx::query(statement).execute(conn).await.map(|_| ()),
         }
         .expect("a change");
+    }
+
+    /// How a statement names an id.
+    pub fn literal(&self, id: uuid::Uuid) -> String {
+        match self {
+            Self::Sqlite(_) => format!("x'{}'", id.simple()),
+            Self::Postgres(_) => format!("'{id}'"),
+        }
+    }
+
+    /// Takes away what keeps recorded rows from being changed, as somebody can who may change the tables.
+    pub async fn unlock(&mut self) {
+        for (trigger, table) in [
+            ("run_event_is_fixed", "run_event"),
+            ("run_event_stays", "run_event"),
+            ("run_event_ends", "run_event"),
+            ("run_ended_is_fixed", "run"),
+            ("run_moves_sealed", "run"),
+            ("run_stays", "run"),
+        ] {
+            let of = if matches!(self, Self::Postgres(_)) { format!(" on {table}") } else { String::new() };
+            self.change(&format!("drop trigger {trigger}{of}")).await;
+        }
     }
 
     /// What a statement counts.
@@ -115,6 +140,15 @@ impl World {
     /// A connection beside the server's own.
     pub async fn beside(&self) -> Beside {
         Beside::open(&self.settings.database_url).await
+    }
+
+    /// The program, on the database and the files of this server.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_workroom"));
+        command.args(arguments).args(["--database-url", &self.settings.database_url]);
+        command.args(["--files-url", &self.settings.files_url]).arg("--data").arg(&self.settings.data);
+        command.current_dir(self.folder()).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command
     }
 
     /// Everything below the folder of the files, folders too.

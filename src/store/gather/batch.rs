@@ -5,131 +5,134 @@
 //! PostgreSQL's alone, and stand here rather than in `dialect`.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use sqlx::PgConnection;
 
-use super::super::{Conn, Tx, event::Append};
+use super::super::{
+    Conn, Tx,
+    chain::{self, Standing, standing},
+    event::{Append, Prepared},
+};
 use crate::{
     error::{Error, Result},
-    model::{event::EventBody, id::RunId, run::TokenUsage, uint53::UInt53},
+    model::{
+        chain::{Chain, Hash},
+        id::RunId,
+        run::TokenUsage,
+        uint53::UInt53,
+    },
 };
-
-/// An append with its bodies as they are stored: encoded by the caller, not while a transaction is open.
-pub(super) struct Encoded {
-    pub(super) append: Append,
-    bodies: Vec<String>,
-}
-
-impl Encoded {
-    pub(super) fn new(append: Append) -> Result<Self> {
-        let bodies = append.bodies.iter().map(EventBody::encode).collect::<Result<_>>()?;
-        Ok(Self { append, bodies })
-    }
-
-    /// How much it adds to a batch.
-    pub(super) fn bytes(&self) -> usize {
-        let turn = self.append.turn.as_ref().map_or(0, |turn| turn.record.len());
-        self.bodies.iter().map(String::len).sum::<usize>() + turn
-    }
-
-    pub(super) fn run(&self) -> RunId {
-        self.append.lease.run_id()
-    }
-
-    fn grant(&self) -> Grant {
-        (self.run(), self.append.lease.generation())
-    }
-}
-
-/// A run, and which of its leases: of two in a batch only one can be held.
-type Grant = (RunId, i64);
 
 /// What became of an append.
 pub(super) enum Outcome {
     /// It is there once the transaction is committed.
     Appended { last: i64 },
-    /// Its lease is lost.
+    /// Its lease is lost, or the run does not stand where the append says.
     Lost,
     /// Somebody else holds its run just now (or the run is not there): nothing was done.
     Held,
 }
 
 /// Writes appends in their order; says what became of each.
-pub(super) async fn write(tx: &mut Tx, appends: &[Arc<Encoded>]) -> Result<Vec<Outcome>> {
+pub(super) async fn write(tx: &mut Tx, appends: &[Arc<Prepared>]) -> Result<Vec<Outcome>> {
     let Conn::Postgres(connection) = &mut **tx else {
         return Err(Error::internal("appends are gathered on PostgreSQL alone"));
     };
-    let free = lock(connection, appends).await?;
-    let mut sequences = advance(connection, appends.iter().filter(|append| free.contains(&append.run()))).await?;
+    let mut free = lock(connection, appends).await?;
     let mut outcomes = Vec::with_capacity(appends.len());
     let mut rows = Rows::default();
     for append in appends {
-        outcomes.push(match sequences.get_mut(&append.grant()) {
-            Some(last) => Outcome::Appended { last: rows.add(append, last) },
-            None if free.contains(&append.run()) => Outcome::Lost,
+        outcomes.push(match free.get_mut(&append.run()) {
             None => Outcome::Held,
+            Some(run) if run.generation != Some(append.append.lease.generation()) => Outcome::Lost,
+            Some(run) if append.append.after.is_some_and(|after| after != run.chain.last) => Outcome::Lost,
+            Some(run) => Outcome::Appended { last: rows.add(append, run) },
         });
     }
+    advance(connection, free.values().filter(|run| run.is_appended)).await?;
     rows.insert(connection).await?;
     Ok(outcomes)
 }
 
+/// A run that this batch has locked.
+struct Locked {
+    id: RunId,
+    /// The generation of the lease that is held; of two in a batch only one can be.
+    generation: Option<i64>,
+    /// Where its timeline stood, and then where it stands with what is added.
+    before: i64,
+    chain: Chain,
+    /// What a model consumed in what is added.
+    usage: TokenUsage,
+    is_appended: bool,
+}
+
 /// Locks the runs' rows, in the order of their ids, and answers with those that nobody else holds: no batch waits for a use
 /// case that changes a run. The lock is that of an update; a row that refers to the run may come at the same time.
-async fn lock(connection: &mut PgConnection, appends: &[Arc<Encoded>]) -> Result<HashSet<RunId>> {
-    let runs: Vec<RunId> = appends.iter().map(|append| append.run()).collect();
-    let statement = "select id from run where id = any($1) order by id for no key update skip locked";
-    let free: Vec<RunId> = sqlx::query_scalar(statement).bind(runs).fetch_all(connection).await?;
-    Ok(free.into_iter().collect())
-}
-
-/// What a lease's appends add to the run's row.
-#[derive(Default)]
-struct Sum {
-    count: i64,
-    usage: TokenUsage,
-}
-
-/// Moves the runs' sequences and totals on, by compare-and-set on status and lease as for one run; answers with the sequences
-/// from which the leases that are held went on.
-async fn advance(
-    connection: &mut PgConnection,
-    appends: impl Iterator<Item = &Arc<Encoded>>,
-) -> Result<HashMap<Grant, i64>> {
-    let mut sums: BTreeMap<Grant, Sum> = BTreeMap::new();
-    for append in appends {
-        let sum = sums.entry(append.grant()).or_default();
-        sum.count += append.append.count()?;
-        if let Some((_, usage)) = &append.append.usage {
-            sum.usage = sum.usage.plus(usage);
-        }
+async fn lock(connection: &mut PgConnection, appends: &[Arc<Prepared>]) -> Result<HashMap<RunId, Locked>> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        standing: Standing,
+        generation: Option<i64>,
     }
-    let (runs, generations): (Vec<RunId>, Vec<i64>) = sums.keys().copied().unzip();
-    let counts: Vec<i64> = sums.values().map(|sum| sum.count).collect();
-    let [input, cached, output, reasoning] = columns(sums.values().map(|sum| &sum.usage));
-    let moved: Vec<(RunId, i64, i64)> = sqlx::query_as(
-        "update run set last_sequence = last_sequence + added.count,
+    let runs: Vec<RunId> = appends.iter().map(|append| append.run()).collect();
+    let free: Vec<Row> = sqlx::query_as(concat!(
+        "select ",
+        standing!(),
+        ", case when status = 'RUNNING' and lease_holder is not null then lease_generation end as generation
+        from run where id = any($1) order by id for no key update skip locked"
+    ))
+    .bind(runs)
+    .fetch_all(connection)
+    .await?;
+    let locked = |Row { standing, generation }: Row| {
+        let (id, chain) = (standing.id, standing.chain());
+        let usage = TokenUsage::default();
+        (id, Locked { id, generation, before: chain.last, chain, usage, is_appended: false })
+    };
+    Ok(free.into_iter().map(locked).collect())
+}
+
+/// Moves the runs' sequences, chains and totals on, by compare-and-set as for one run.
+async fn advance(connection: &mut PgConnection, runs: impl Iterator<Item = &Locked>) -> Result<()> {
+    let mut runs: Vec<&Locked> = runs.collect();
+    if runs.is_empty() {
+        return Ok(());
+    }
+    runs.sort_unstable_by_key(|run| run.id);
+    let [input, cached, output, reasoning] = columns(runs.iter().map(|run| &run.usage));
+    let moved = sqlx::query(
+        "update run set last_sequence = added.last, chain_from = added.first, chain_head = added.head,
+        lease_counter = lease_counter + 1,
         input_tokens = run.input_tokens + added.input, cached_input_tokens = run.cached_input_tokens + added.cached,
         output_tokens = run.output_tokens + added.output, reasoning_tokens = run.reasoning_tokens + added.reasoning
-        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-        as added (id, generation, count, input, cached, output, reasoning)
+        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[],
+            $8::bigint[], $9::bigint[], $10::bigint[])
+        as added (id, generation, before, last, first, head, input, cached, output, reasoning)
         where run.id = added.id and status = 'RUNNING' and lease_generation = added.generation
-        and lease_holder is not null
-        returning run.id, lease_generation, last_sequence - added.count",
+        and lease_holder is not null and last_sequence = added.before",
     )
-    .bind(runs)
-    .bind(generations)
-    .bind(counts)
+    .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.generation).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.before).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.chain.last).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.chain.from).collect::<Vec<_>>())
+    .bind(runs.iter().map(|run| run.chain.head.as_slice()).collect::<Vec<_>>())
     .bind(input)
     .bind(cached)
     .bind(output)
     .bind(reasoning)
-    .fetch_all(connection)
+    .execute(connection)
     .await?;
-    Ok(moved.into_iter().map(|(run, generation, before)| ((run, generation), before)).collect())
+    if moved.rows_affected() == u64::try_from(runs.len()).map_err(Error::internal)? {
+        Ok(())
+    } else {
+        Err(Error::internal("a run moved on although its row was locked"))
+    }
 }
 
 /// What is inserted: a vector for each column.
@@ -147,6 +150,8 @@ struct Events<'a> {
     times: Vec<i64>,
     kinds: Vec<&'static str>,
     bodies: Vec<&'a str>,
+    salts: Vec<&'a [u8]>,
+    hashes: Vec<Hash>,
 }
 
 #[derive(Default)]
@@ -158,42 +163,49 @@ struct Turns<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Adds an append whose run stands at `last`; moves that on, and answers with it.
-    fn add(&mut self, encoded: &'a Encoded, last: &mut i64) -> i64 {
-        let (run, Append { at, bodies, turn, usage, .. }) = (encoded.run(), &encoded.append);
-        for (body, text) in bodies.iter().zip(&encoded.bodies) {
-            *last += 1;
+    /// Adds an append to a run, which moves on; answers with its last sequence.
+    fn add(&mut self, prepared: &'a Prepared, locked: &mut Locked) -> i64 {
+        let Prepared { append: Append { at, turn, .. }, entries } = prepared;
+        let (run, first) = (locked.id, locked.chain.last + 1);
+        locked.is_appended |= !entries.is_empty();
+        for (sequence, entry) in (first..).zip(entries) {
             self.events.runs.push(run);
-            self.events.sequences.push(*last);
+            self.events.sequences.push(sequence);
             self.events.times.push(at.timestamp_micros());
-            self.events.kinds.push(body.kind().name());
-            self.events.bodies.push(text);
+            self.events.kinds.push(entry.kind);
+            self.events.bodies.push(&entry.body);
+            self.events.salts.push(&entry.salt);
         }
+        self.events.hashes.extend(chain::link(&mut locked.chain, *at, entries));
         if let Some(turn) = turn {
             self.turns.runs.push(run);
             self.turns.indices.push(turn.index);
             self.turns.versions.push(turn.version);
             self.turns.records.push(&turn.record);
         }
-        if let Some((model, usage)) = usage {
+        for (model, usage) in prepared.append.usage() {
+            locked.usage = locked.usage.plus(usage);
             let sum = self.usage.entry((run, model)).or_default();
             *sum = sum.plus(usage);
         }
-        *last
+        locked.chain.last
     }
 
     async fn insert(self, connection: &mut PgConnection) -> Result<()> {
         let Self { events, turns, usage } = self;
         if !events.runs.is_empty() {
             sqlx::query(
-                "insert into run_event (run_id, sequence, at, kind, body)
-                select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])",
+                "insert into run_event (run_id, sequence, at, kind, body, salt, hash)
+                select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[],
+                    $7::bytea[])",
             )
             .bind(events.runs)
             .bind(events.sequences)
             .bind(events.times)
             .bind(events.kinds)
             .bind(events.bodies)
+            .bind(events.salts)
+            .bind(events.hashes)
             .execute(&mut *connection)
             .await?;
         }

@@ -16,9 +16,9 @@ use futures_util::FutureExt;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
-use self::batch::{Encoded, Outcome};
+use self::batch::Outcome;
 use super::{
-    event::{self, Append},
+    event::{self, Prepared},
     queue::{Inbox, Queue},
     transaction::{Failure, Transactions},
 };
@@ -36,7 +36,7 @@ const ALONE: usize = 4;
 
 /// An append with its caller behind it.
 struct Waiting {
-    append: Arc<Encoded>,
+    append: Arc<Prepared>,
     reply: oneshot::Sender<Result<Option<i64>>>,
     /// A batch found its run held by somebody else.
     was_held: bool,
@@ -63,9 +63,9 @@ impl Gatherer {
     }
 
     /// As [`super::Store::append`].
-    pub(super) async fn append(&self, append: Append) -> Result<Option<i64>> {
+    pub(super) async fn append(&self, append: Arc<Prepared>) -> Result<Option<i64>> {
         let (reply, answer) = oneshot::channel();
-        self.0.ask(Waiting { append: Arc::new(Encoded::new(append)?), reply, was_held: false }, answer).await
+        self.0.ask(Waiting { append, reply, was_held: false }, answer).await
     }
 
     /// Finishes what is queued, then stops.
@@ -182,8 +182,8 @@ impl Alone {
                     // The places are never closed; without one the append would go all the same.
                     let _place = places.acquire().await;
                     let append = Arc::clone(&waiting.append);
-                    let written =
-                        transactions.run(move |tx| async move { event::append(tx, &append.append).await }.boxed());
+                    let written = transactions
+                        .run(move |tx| async move { event::write(tx, &append.append, &append.entries).await }.boxed());
                     waiting.answer(written.await);
                 }
             });
