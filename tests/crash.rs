@@ -25,7 +25,7 @@ const WRITERS: usize = 16;
 /// Between a start and the next kill.
 const LIFE: std::ops::Range<u64> = 150..650;
 /// After the last kill: a lease, the looks of the watchers, and the rest of the work.
-const RECOVERY: Duration = Duration::from_secs(120);
+const RECOVERY: Duration = Duration::from_mins(2);
 
 async fn story(engine: &str, url: Option<String>) {
     let kills = if long() { 200 } else { 10 };
